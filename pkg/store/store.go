@@ -55,7 +55,9 @@ func (db *DB) Manifest(ctx context.Context, repo, digest string) (Manifest, erro
 func (db *DB) Tag(ctx context.Context, repo, tag string) (Tag, error) { return Tag{}, errStub }
 
 // Tags lists tags after the given one in lexical order, at most n.
-func (db *DB) Tags(ctx context.Context, repo, after string, n int) ([]Tag, error) { return nil, errStub }
+func (db *DB) Tags(ctx context.Context, repo, after string, n int) ([]Tag, error) {
+	return nil, errStub
+}
 
 // Referrers lists manifests whose subject is digest, by digest, after the
 // given one, at most n; artifactType "" means any.
