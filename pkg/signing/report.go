@@ -1,0 +1,77 @@
+package signing
+
+import (
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+// Subject is the manifest that is signed or checked. Repo and Digest are
+// required. With a zero Name, signatures are not compared with a name; with an
+// empty Version, not with a version. MediaType and Size are needed to sign.
+type Subject struct {
+	Repo      string // "acme/zlib", as Source and Sink know it
+	Name      clyde.Name
+	Version   string // canonical, as in the package's purl
+	Digest    digest.Digest
+	MediaType string
+	Size      int64 // bytes
+}
+
+// descriptor returns s as the subject field of a referrer.
+func (s Subject) descriptor() ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: s.MediaType, Digest: s.Digest, Size: s.Size}
+}
+
+// State is what the signatures of a digest, or one of them, amount to.
+type State string
+
+// The states, from best to worst for whoever wants to install.
+const (
+	// StateVerified: a signature made with one of the keys, over this digest,
+	// as a signature (not as an attestation), not for another package.
+	StateVerified State = "verified"
+	// StateUntrusted: signatures exist, by none of the keys, or in a form that
+	// this version cannot check.
+	StateUntrusted State = "untrusted"
+	// StateUnsigned: no signature at all.
+	StateUnsigned State = "unsigned"
+	// StateInvalid: none verified, and one that claims this digest is wrong: it
+	// is about other bytes or another package, broken, or forged.
+	StateInvalid State = "invalid"
+)
+
+// Format is how a signature is stored.
+type Format string
+
+// The formats that cosign writes.
+const (
+	FormatBundle    Format = "bundle"     // sigstore bundle, a referrer
+	FormatLegacySig Format = "legacy-sig" // simplesigning layer
+	FormatLegacyAtt Format = "legacy-att" // DSSE layer under sha256-<hex>.att
+)
+
+// SignatureResult is one signature or attestation and what came of checking it.
+type SignatureResult struct {
+	Format         Format        `json:"format"`
+	Manifest       digest.Digest `json:"manifest"`                 // that carries it
+	Layer          digest.Digest `json:"layer,omitempty"`          // its bytes; empty when the manifest could not be read
+	State          State         `json:"state"`                    // never StateUnsigned
+	KeyFingerprint string        `json:"keyFingerprint,omitempty"` // of the key that made it, when verified
+	KeyName        string        `json:"keyName,omitempty"`        // Key.Name of that key
+	PredicateType  string        `json:"predicateType,omitempty"`  // from inside the signed statement; empty for a legacy signature
+	Subject        string        `json:"subject,omitempty"`        // the package named inside the signed bytes, a purl or a repository
+	Reason         string        `json:"reason,omitempty"`         // why it is not verified, a sentence without its full stop
+	Unsupported    bool          `json:"unsupported,omitempty"`    // of a kind this version cannot check
+}
+
+// Report is what all signatures of one digest amount to.
+type Report struct {
+	Repo         string            `json:"repo"`
+	Digest       digest.Digest     `json:"digest"`
+	State        State             `json:"state"`
+	Signatures   []SignatureResult `json:"signatures"`         // in a fixed order: referrers, then legacy
+	Attestations []SignatureResult `json:"attestations"`       // signed statements that are no signatures; without effect on State
+	Problems     []string          `json:"problems,omitempty"` // what was not examined, and why
+}
