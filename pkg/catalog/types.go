@@ -1,0 +1,154 @@
+// Package catalog answers what people and tools ask about packages, and
+// carries out what owners decide. It reads the database, the search engine and
+// what was derived from releases; it never talks to a registry. Every answer is
+// for one principal: what they may not see is the same to them as what does
+// not exist.
+package catalog
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/index"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+// Package is one package, as pages and the API show it.
+type Package struct {
+	Name        string    `json:"name" example:"@acme/zlib"`
+	Namespace   string    `json:"namespace"`
+	Base        string    `json:"base"`
+	Latest      string    `json:"latest" doc:"version shown first; empty when none is left"`
+	Description string    `json:"description"`
+	License     string    `json:"license,omitempty"`
+	Language    string    `json:"language,omitempty"`
+	Kind        string    `json:"type" doc:"library, header-only, application, …"`
+	Standard    string    `json:"standard,omitempty"`
+	Keywords    []string  `json:"keywords"`
+	Categories  []string  `json:"categories"`
+	Platforms   []string  `json:"platforms"`
+	Homepage    string    `json:"homepage,omitempty"`
+	Repository  string    `json:"repository,omitempty"`
+	Docs        string    `json:"documentation,omitempty"`
+	Signed      string    `json:"signed" enum:"verified,untrusted,unsigned,invalid"`
+	Private     bool      `json:"private"`
+	Deprecated  string    `json:"deprecated,omitempty" doc:"message; empty when not deprecated"`
+	ReplacedBy  string    `json:"replaced_by,omitempty"`
+	Versions    int       `json:"versions" doc:"how many"`
+	Dependents  int       `json:"dependents" doc:"packages whose latest version requires this one"`
+	Downloads   int64     `json:"downloads" doc:"raw manifest pulls, all versions"`
+	Created     time.Time `json:"created_at"`
+	Updated     time.Time `json:"updated_at"`
+	LatestInfo  *Release  `json:"latest_release,omitempty"`
+}
+
+// Release is one version of a package.
+type Release struct {
+	Name            string          `json:"name" example:"@acme/zlib"`
+	Version         string          `json:"version" example:"1.3.1"`
+	UpstreamVersion string          `json:"upstream_version,omitempty"`
+	Digest          string          `json:"digest" doc:"OCI digest to pull by"`
+	Reference       string          `json:"reference" doc:"what oras, crane and cosign take: host/namespace/name@digest"`
+	Size            int64           `json:"size" doc:"bytes of config and layers together"`
+	SourceDigest    string          `json:"source_digest" doc:"digest of the source archive"`
+	SourceType      string          `json:"source_media_type"`
+	SourceSize      int64           `json:"source_size"`
+	Published       time.Time       `json:"published_at"`
+	Publisher       string          `json:"publisher"`
+	Signed          string          `json:"signed" enum:"verified,untrusted,unsigned,invalid"`
+	Signer          string          `json:"signer,omitempty" doc:"name and fingerprint of the key that verified"`
+	Yanked          *store.Yank     `json:"yanked,omitempty"`
+	State           string          `json:"state" enum:"visible,conflict,gone"`
+	Downloads       int64           `json:"downloads"`
+	PURL            string          `json:"purl"`
+	Manifest        json.RawMessage `json:"manifest,omitempty" doc:"package.yaml as JSON; only where one version is asked for"`
+	Requires        []Dependency    `json:"requires,omitempty"`
+	Headers         []string        `json:"headers,omitempty"`
+}
+
+// Dependency is one edge from a version to what it requires.
+type Dependency struct {
+	Name     string `json:"name"`
+	Range    string `json:"range"`
+	Kind     string `json:"kind" enum:"requires,dev_requires,build_requires"`
+	Optional bool   `json:"optional"`
+	Known    bool   `json:"known" doc:"whether this registry has a package of that name which you may see"`
+}
+
+// Dependent is one edge from a package whose latest version requires another.
+type Dependent struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Range   string `json:"range"`
+}
+
+// Hit is one search result, complete enough to decide by.
+type Hit struct {
+	Package
+	Highlights map[string]index.Highlight `json:"highlights,omitempty"`
+}
+
+// SearchPage is one page of search results.
+type SearchPage struct {
+	Items      []Hit         `json:"items"`
+	NextCursor string        `json:"next_cursor,omitempty"`
+	Total      int           `json:"total"`
+	Facets     []index.Facet `json:"facets,omitempty"`
+	DidYouMean string        `json:"did_you_mean,omitempty"`
+	Notice     string        `json:"notice,omitempty" doc:"set when the answer is less than usual, and why"`
+}
+
+// Suggestion is one name offered while typing.
+type Suggestion struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+}
+
+// File is one file of a release's source archive.
+type File struct {
+	Path string `json:"path"`
+	Size int64  `json:"size" doc:"bytes"`
+	Mode uint32 `json:"mode"`
+	Link string `json:"link,omitempty" doc:"target, for a symlink"`
+}
+
+// Readme is a release's readme, raw and rendered.
+type Readme struct {
+	Path string `json:"path"`
+	Raw  string `json:"raw"`
+	HTML string `json:"html" doc:"sanitised"`
+}
+
+// Signatures is what verification found, for one release.
+type Signatures struct {
+	State   string          `json:"state" enum:"verified,untrusted,unsigned,invalid"`
+	Report  json.RawMessage `json:"report"`
+	Checked time.Time       `json:"checked_at"`
+}
+
+// YankRequest withdraws a version, or with Yanked false brings it back.
+type YankRequest struct {
+	Yanked bool   `json:"yanked"`
+	Reason string `json:"reason,omitempty" enum:"security,broken,deprecated,renamed,other"`
+	Text   string `json:"text,omitempty" maxLength:"500"`
+}
+
+// Deprecation marks a package as not to be used for new work; an empty Message
+// takes the mark away.
+type Deprecation struct {
+	Message    string `json:"message" maxLength:"500"`
+	ReplacedBy string `json:"replaced_by,omitempty"`
+}
+
+// Stats are true counts.
+type Stats struct {
+	Packages int64 `json:"packages"`
+	Releases int64 `json:"releases"`
+}
+
+// Ref names a version to look for.
+type Ref struct {
+	Name    clyde.Name
+	Version string // exact version, "" or "latest" for the latest
+}
