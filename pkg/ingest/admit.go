@@ -64,6 +64,8 @@ var _ = fmt.Sprint
 var _ = strings.Cut
 var _ = artifact.TypePackage
 
+var _ = clyde.ErrInvalid
+
 // Admit checks a manifest that is being pushed: permission, strict JSON, that
 // everything it references is in the repository, and for a package its
 // package.yaml, name, version and limits; then reserves the version. The error
