@@ -1,9 +1,3 @@
-// Package store holds all SQL of the server. Tables are of two kinds: derived
-// from the registry, which reindex drops and rebuilds, and our own (accounts,
-// tokens, keys, claims on versions, yanks, settings, audit, counts), which only
-// a backup brings back.
-//
-// Times are given and stored as UTC with millisecond precision.
 package store
 
 import (

@@ -1,0 +1,29 @@
+// Package store holds all SQL of the server. Tables are of two kinds: derived
+// from the registry, which reindex drops and rebuilds, and our own (accounts,
+// tokens, keys, claims on versions, yanks, settings, audit, counts), which only
+// a backup brings back.
+//
+// Times are given and stored as UTC with millisecond precision.
+//
+// # SQL
+//
+// Statements are plain files, query/*.sql, in blocks that begin with
+// "-- name: X"; they are prepared once per connection and called by that name,
+// and a test prepares every one. A generator (sqlc) was tried and left out: it
+// would build a C++ parser into every checkout to save the thirty scan
+// functions written here by hand, and it types SQLite's booleans and NULLs less
+// well than those do.
+//
+// They are portable: text, bigint, boolean and bytes, $1 placeholders,
+// ON CONFLICT, RETURNING. What only one engine has stands in its migrations.
+//
+// # Writing
+//
+// One connection writes. Writers queue, and whoever comes first carries out
+// everything waiting: all closures in one transaction, each under a savepoint,
+// one commit, one sync (see writer). Writes whose loss a power cut may cause
+// without harm (reservations, leases of events, counts, derived rows) ask for
+// no sync. SQLite's log is a prefix of history after a crash, so a durable
+// write makes all earlier ones durable too, and nothing later survives without
+// what came before it.
+package store

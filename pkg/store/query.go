@@ -1,0 +1,178 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+//go:embed query/*.sql
+var queryFiles embed.FS
+
+// queries are the statements by name.
+var queries = sync.OnceValue(func() map[string]string {
+	m := make(map[string]string)
+	files, err := fs.Glob(queryFiles, "query/*.sql")
+	if err != nil {
+		panic(err) // the pattern is a constant
+	}
+	for _, f := range files {
+		b, err := queryFiles.ReadFile(f)
+		if err != nil {
+			panic(err) // embedded
+		}
+		for name, text := range parseQueries(string(b)) {
+			if _, ok := m[name]; ok {
+				panic("store: two queries are named " + name)
+			}
+			m[name] = text
+		}
+	}
+	return m
+})
+
+// parseQueries splits a file at its "-- name: X" lines. Comments are left out,
+// so that they cost nothing at run time.
+func parseQueries(file string) map[string]string {
+	m := make(map[string]string)
+	name := ""
+	for line := range strings.Lines(file) {
+		if n, ok := strings.CutPrefix(line, "-- name: "); ok {
+			name = strings.TrimSpace(n)
+			continue
+		}
+		if name == "" || strings.HasPrefix(line, "--") {
+			continue
+		}
+		m[name] += line
+	}
+	for n, text := range m {
+		m[n] = strings.TrimSuffix(strings.TrimSpace(text), ";")
+	}
+	return m
+}
+
+// query returns the statement of that name; an unknown name is a bug that the
+// first call of the method finds.
+func query(name string) string {
+	q, ok := queries()[name]
+	if !ok {
+		panic("store: no query is named " + name)
+	}
+	return q
+}
+
+// preparer is *sql.DB for readers and *sql.Conn for the writer.
+type preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// stmtCache prepares each statement once.
+type stmtCache struct {
+	db preparer
+	mu sync.Mutex
+	m  map[string]*sql.Stmt
+}
+
+func (c *stmtCache) get(ctx context.Context, name string) (*sql.Stmt, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, ok := c.m[name]; ok {
+		return s, nil
+	}
+	// The statement outlives the caller that happens to need it first.
+	s, err := c.db.PrepareContext(context.WithoutCancel(ctx), query(name))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if c.m == nil {
+		c.m = make(map[string]*sql.Stmt)
+	}
+	c.m[name] = s
+	return s, nil
+}
+
+func (c *stmtCache) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, s := range c.m {
+		errs = append(errs, s.Close())
+	}
+	c.m = nil
+	return errors.Join(errs...)
+}
+
+// scanner is *sql.Row or *sql.Rows.
+type scanner interface {
+	Scan(dest ...any) error
+}
+
+// row is a *sql.Row that also carries the failure to prepare.
+type row struct {
+	row *sql.Row
+	err error
+}
+
+func (r row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.row.Scan(dest...)
+}
+
+// row runs a query of at most one row on a reader.
+func (db *DB) row(ctx context.Context, name string, args ...any) row {
+	s, err := db.stmts.get(ctx, name)
+	if err != nil {
+		return row{err: err}
+	}
+	return row{row: s.QueryRowContext(ctx, args...)}
+}
+
+// list runs a query on a reader and scans every row.
+func list[T any](ctx context.Context, db *DB, scan func(scanner) (T, error), name string, args ...any) ([]T, error) {
+	s, err := db.stmts.get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.QueryContext(ctx, args...)
+	return collect(rows, err, scan)
+}
+
+func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // its error is rows.Err's
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// one scans a row and says what is missing when there is none.
+func one[T any](r scanner, scan func(scanner) (T, error), missing string, args ...any) (T, error) {
+	v, err := scan(r)
+	if errors.Is(err, sql.ErrNoRows) {
+		return v, clyde.Errorf(clyde.ErrNotFound, missing, args...)
+	}
+	return v, err
+}
+
+func scanString(s scanner) (v string, err error) {
+	err = s.Scan(&v)
+	return v, err
+}

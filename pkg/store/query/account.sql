@@ -1,0 +1,55 @@
+-- name: AddToken
+INSERT INTO token (id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+
+-- name: TokenByHash
+SELECT id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms
+FROM token WHERE hash = $1;
+
+-- name: Tokens
+SELECT id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms
+FROM token ORDER BY created_ms DESC, id DESC;
+
+-- name: RevokeToken
+-- The first revocation's time stands.
+UPDATE token SET revoked_ms = CASE WHEN revoked_ms = 0 THEN $2 ELSE revoked_ms END WHERE id = $1;
+
+-- name: TouchToken
+UPDATE token SET last_used_ms = $2 WHERE id = $1 AND last_used_ms < $2;
+
+-- name: AddKey
+-- Registering a revoked key again puts it in force.
+INSERT INTO public_key (namespace, fingerprint, name, pem, actor, created_ms, revoked_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (namespace, fingerprint) DO UPDATE
+SET name = excluded.name, pem = excluded.pem, actor = excluded.actor,
+    created_ms = excluded.created_ms, revoked_ms = excluded.revoked_ms;
+
+-- name: Keys
+SELECT namespace, name, pem, fingerprint, actor, created_ms, revoked_ms
+FROM public_key WHERE namespace = $1 ORDER BY created_ms, fingerprint;
+
+-- name: RevokeKey
+UPDATE public_key SET revoked_ms = CASE WHEN revoked_ms = 0 THEN $3 ELSE revoked_ms END
+WHERE namespace = $1 AND fingerprint = $2;
+
+-- name: AddNamespace
+INSERT INTO namespace (name, actor, created_ms) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING;
+
+-- name: HasNamespace
+SELECT EXISTS (SELECT 1 FROM namespace WHERE name = $1);
+
+-- name: AddAudit
+INSERT INTO audit (at_ms, actor, action, resource, detail) VALUES ($1, $2, $3, $4, $5);
+
+-- name: Audit
+SELECT seq, at_ms, actor, action, resource, detail FROM audit WHERE seq < $1 ORDER BY seq DESC LIMIT $2;
+
+-- name: PurgeIdempotency
+DELETE FROM idempotency WHERE created_ms <= $1;
+
+-- name: Idempotency
+SELECT reply FROM idempotency WHERE principal = $1 AND key = $2 AND created_ms > $3;
+
+-- name: AddIdempotency
+INSERT INTO idempotency (principal, key, reply, created_ms) VALUES ($1, $2, $3, $4);

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"maps"
+	"slices"
+	"testing"
+)
+
+func TestEveryQueryPrepares(t *testing.T) {
+	t.Parallel()
+	db, err := Open(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, name := range slices.Sorted(maps.Keys(queries())) {
+		s, err := db.writeDB.Driver().Open(db.dsn(readerCacheKiB))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := s.Prepare(query(name))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A request's page must not cost more as the registry grows: no query of one
+// may read a whole table.
+func TestNoQueryScans(t *testing.T) {
+	t.Parallel()
+	db, err := Open(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	// What may: administration, tables of a few rows, and walks in key order
+	// that a LIMIT ends.
+	allowed := []string{
+		"DropRequirementTable", "DropReleaseTable", "DropPackageTable", "DropTagTable", "DropManifestTable",
+		"DropRepositoryTable", "DropCounterTable", "CountWaiting", "Tokens", "Counters", "Ping", "QuickCheck",
+		"DueEvents",
+	}
+	for _, name := range slices.Sorted(maps.Keys(queries())) {
+		if slices.Contains(allowed, name) {
+			continue
+		}
+		for _, step := range plan(t, db, name) {
+			if step.scans() {
+				t.Errorf("%s: %s", name, step)
+			}
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+func open(t testing.TB, o store.Options) *store.DB {
+	t.Helper()
+	db, err := store.Open(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func manifest(repo string, i int) store.Manifest {
+	return store.Manifest{Repo: repo, Digest: fmt.Sprintf("sha256:%064x", i), MediaType: "application/vnd.oci.image.manifest.v1+json", Size: 512}
+}
+
+// publish does what a push does: reserve, then commit.
+func publish(ctx context.Context, db *store.DB, repo, version string, i int) error {
+	m := manifest(repo, i)
+	c := store.Claim{Repo: repo, VersionKey: version, Version: version, Digest: m.Digest, Actor: "ada"}
+	if err := db.Reserve(ctx, c, time.Minute); err != nil {
+		return err
+	}
+	_, err := db.Commit(ctx, store.Commit{
+		Manifest: m, Tag: version, VersionKey: version, Actor: "ada",
+		Event: clyde.Event{Source: "registry", Action: clyde.ActionPush, Repo: repo, Tag: version, Digest: m.Digest},
+	})
+	return err
+}
+
+// Fifty pushes of different content to one new version: one wins, whether they
+// come through one connection or two on the same file.
+func TestOneWinner(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "clyde.db")
+	dbs := []*store.DB{open(t, store.Options{Path: path}), open(t, store.Options{Path: path})}
+	for _, n := range []int{1, 2} {
+		repo := fmt.Sprintf("acme/race%d", n)
+		var wg sync.WaitGroup
+		errs := make([]error, 50)
+		for i := range errs {
+			wg.Go(func() { errs[i] = publish(t.Context(), dbs[i%n], repo, "1.0.0", i+1) })
+		}
+		wg.Wait()
+		winner := -1
+		for i, err := range errs {
+			switch {
+			case err == nil && winner >= 0:
+				t.Errorf("%s: %d and %d both won", repo, winner, i)
+			case err == nil:
+				winner = i
+			case !errors.Is(err, clyde.ErrConflict):
+				t.Errorf("%s: publish(%d) = %v; want a conflict", repo, i, err)
+			}
+		}
+		if winner < 0 {
+			t.Fatalf("%s: nobody won", repo)
+		}
+		want := manifest(repo, winner+1).Digest
+		for i, db := range dbs {
+			if tag, err := db.Tag(t.Context(), repo, "1.0.0"); err != nil || tag.Digest != want {
+				t.Errorf("database %d: Tag = %v, %v; want %s", i, tag, err, want)
+			}
+		}
+	}
+}
+
+func BenchmarkPublish(b *testing.B) {
+	for _, workers := range []int{1, 8} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			db := open(b, store.Options{Path: filepath.Join(b.TempDir(), "clyde.db")})
+			var wg sync.WaitGroup
+			next := make(chan int, b.N)
+			for i := range b.N {
+				next <- i
+			}
+			close(next)
+			b.ResetTimer()
+			for range workers {
+				wg.Go(func() {
+					for i := range next {
+						if err := publish(b.Context(), db, fmt.Sprintf("acme/p%d", i), "1.0.0", i); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "publishes/s")
+		})
+	}
+}

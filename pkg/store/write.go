@@ -1,0 +1,292 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+// durability says what a write waits for.
+type durability bool
+
+const (
+	relaxed durability = false // visible to all; a power cut may undo it
+	durable durability = true  // on disk
+)
+
+// maxBatch bounds the writes that share one transaction, so that the first of
+// a burst does not wait for all of it. Ours.
+const maxBatch = 128
+
+// errClosed is returned to writers that come after Close.
+var errClosed = clyde.Errorf(clyde.ErrUnavailable, "the database is closed")
+
+// writer is the one connection that writes, and the queue in front of it.
+//
+// There is no goroutine: the first caller to find nobody writing leads. It
+// takes what waits, carries it out for everybody, and when more has come in
+// meanwhile hands the lead to the first of those.
+type writer struct {
+	conn  *sql.Conn
+	stmts stmtCache
+	wrote func(events, changes bool) // called after a commit
+	sync  bool                       // whether durable means anything; not for temporary databases
+	level durability                 // what the connection is set to
+
+	mu     sync.Mutex
+	queue  []*request
+	busy   bool // somebody leads
+	closed bool
+	idle   chan struct{} // closed when closed and nobody leads
+}
+
+// request is a write that waits.
+type request struct {
+	ctx  context.Context
+	d    durability
+	fn   func(*tx) error
+	err  error
+	turn chan bool // true: lead; false: done, see err
+}
+
+func newWriter(ctx context.Context, db *sql.DB, sync bool) (*writer, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{conn: conn, sync: sync, level: durable, idle: make(chan struct{})}
+	w.stmts.db = conn
+	if !sync {
+		if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = OFF"); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	return w, nil
+}
+
+// close waits for writes in hand and in the queue, and refuses later ones.
+func (w *writer) close() error {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		if !w.busy {
+			close(w.idle)
+		}
+	}
+	w.mu.Unlock()
+	<-w.idle
+	return errors.Join(w.stmts.close(), w.conn.Close())
+}
+
+// write runs fn in a transaction that it may share with other calls of write.
+// When fn fails nothing of it remains. fn must only use tx. A context that
+// ends while the call waits for its turn ends it; one that ends later does not.
+func (db *DB) write(ctx context.Context, d durability, fn func(*tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return db.writer.do(&request{ctx: ctx, d: d, fn: fn, turn: make(chan bool, 1)})
+}
+
+func (w *writer) do(r *request) error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return errClosed
+	}
+	w.queue = append(w.queue, r)
+	lead := !w.busy
+	w.busy = true
+	w.mu.Unlock()
+	if !lead {
+		lead = <-r.turn
+	}
+	if !lead {
+		return r.err
+	}
+	w.mu.Lock()
+	n := min(len(w.queue), maxBatch)
+	batch := append([]*request(nil), w.queue[:n]...)
+	w.queue = append(w.queue[:0], w.queue[n:]...)
+	w.mu.Unlock()
+
+	// Writes without a sync go first, in a transaction of their own, and their
+	// callers go on while the others wait for the disk.
+	w.run(r, pick(batch, relaxed), relaxed)
+	w.run(r, pick(batch, durable), durable)
+
+	w.mu.Lock()
+	switch {
+	case len(w.queue) > 0:
+		w.queue[0].turn <- true
+	default:
+		w.busy = false
+		if w.closed {
+			close(w.idle)
+		}
+	}
+	w.mu.Unlock()
+	return r.err
+}
+
+func pick(batch []*request, d durability) []*request {
+	var out []*request
+	for _, r := range batch {
+		if r.d == d {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// run carries out the batch and tells everybody but the leader.
+func (w *writer) run(leader *request, batch []*request, d durability) {
+	if len(batch) == 0 {
+		return
+	}
+	t := &tx{w: w, ctx: context.WithoutCancel(batch[0].ctx)}
+	if err := w.transact(t, batch, d); err != nil {
+		for _, r := range batch {
+			if r.err == nil {
+				r.err = err
+			}
+		}
+	} else if t.events || t.changes {
+		w.wrote(t.events, t.changes)
+	}
+	for _, r := range batch {
+		if r != leader {
+			r.turn <- false
+		}
+	}
+}
+
+// transact runs every request under a savepoint and commits. Its own error is
+// that of the transaction: nothing was written.
+func (w *writer) transact(t *tx, batch []*request, d durability) (err error) {
+	if w.sync && w.level != d {
+		pragma := "PRAGMA synchronous = NORMAL"
+		if d == durable {
+			pragma = "PRAGMA synchronous = FULL"
+		}
+		if err := w.raw(t.ctx, pragma); err != nil {
+			return err
+		}
+		w.level = d
+	}
+	if err := w.raw(t.ctx, "BEGIN IMMEDIATE"); err != nil {
+		return clyde.Errorf(clyde.ErrUnavailable, "the database is busy; try again in a moment").Because(err)
+	}
+	defer func() {
+		if err != nil {
+			// SQLite has already rolled back after some failures, which makes
+			// this one fail, harmlessly.
+			_ = w.raw(t.ctx, "ROLLBACK")
+		}
+	}()
+	written := 0
+	for _, r := range batch {
+		if r.err = r.ctx.Err(); r.err != nil {
+			continue
+		}
+		if err := w.raw(t.ctx, "SAVEPOINT one"); err != nil {
+			return err
+		}
+		if r.err = call(r.fn, t); r.err == nil {
+			written++
+		} else if err := w.raw(t.ctx, "ROLLBACK TO one"); err != nil {
+			return err
+		}
+		if err := w.raw(t.ctx, "RELEASE one"); err != nil {
+			return err
+		}
+	}
+	if written == 0 {
+		// A failed request's error is its own; there is nothing to keep.
+		return w.raw(t.ctx, "ROLLBACK")
+	}
+	return w.raw(t.ctx, "COMMIT")
+}
+
+// call runs fn; a panic fails that request and not its neighbours.
+func call(fn func(*tx) error, t *tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("store: panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn(t)
+}
+
+// raw runs a statement that controls the transaction.
+func (w *writer) raw(ctx context.Context, stmt string) error {
+	w.stmts.mu.Lock()
+	s, ok := w.stmts.m[stmt]
+	w.stmts.mu.Unlock()
+	if !ok {
+		var err error
+		if s, err = w.conn.PrepareContext(ctx, stmt); err != nil {
+			return err
+		}
+		w.stmts.mu.Lock()
+		if w.stmts.m == nil {
+			w.stmts.m = make(map[string]*sql.Stmt)
+		}
+		w.stmts.m[stmt] = s
+		w.stmts.mu.Unlock()
+	}
+	_, err := s.ExecContext(ctx)
+	return err
+}
+
+// tx is what a write may use. Rows must be read to their end before the next
+// statement runs: there is one connection.
+type tx struct {
+	w   *writer
+	ctx context.Context // of the transaction, not of a caller
+
+	events, changes bool // what was written, for signal
+}
+
+// exec runs a statement.
+func (t *tx) exec(name string, args ...any) error {
+	_, err := t.affect(name, args...)
+	return err
+}
+
+// affect runs a statement and returns how many rows it changed.
+func (t *tx) affect(name string, args ...any) (int64, error) {
+	s, err := t.w.stmts.get(t.ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	res, err := s.ExecContext(t.ctx, args...)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return res.RowsAffected()
+}
+
+// row runs a query of at most one row.
+func (t *tx) row(name string, args ...any) row {
+	s, err := t.w.stmts.get(t.ctx, name)
+	if err != nil {
+		return row{err: err}
+	}
+	return row{row: s.QueryRowContext(t.ctx, args...)}
+}
+
+// listTx is list inside a transaction.
+func listTx[T any](t *tx, scan func(scanner) (T, error), name string, args ...any) ([]T, error) {
+	s, err := t.w.stmts.get(t.ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.QueryContext(t.ctx, args...)
+	return collect(rows, err, scan)
+}
