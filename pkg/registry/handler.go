@@ -1,0 +1,217 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+// Handler serves the distribution specification; mount it at "/v2/".
+func (r *Registry) Handler() http.Handler { return http.HandlerFunc(r.serve) }
+
+// call is one request: what it asks for and who asks. It is made once.
+type call struct {
+	target
+	p account.Principal
+}
+
+func (r *Registry) serve(w http.ResponseWriter, req *http.Request) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		// Distribution panics where it is handed something it did not expect.
+		r.fail(w, req, fmt.Errorf("registry: panic: %v", p))
+	}()
+	h := w.Header()
+	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	t, err := parsePath(req.URL)
+	if err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	p, err := r.o.Accounts.Authenticate(req)
+	if err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	if err := r.route(w, req, call{t, p}); err != nil {
+		r.fail(w, req, err)
+	}
+}
+
+func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error {
+	read := req.Method == http.MethodGet || req.Method == http.MethodHead
+	switch c.kind {
+	case kindBase:
+		if err := allow(w, req, "GET", "HEAD"); err != nil {
+			return err
+		}
+		return r.getBase(w, req, c)
+	case kindCatalog:
+		if err := allow(w, req, "GET", "HEAD"); err != nil {
+			return err
+		}
+		return r.getCatalog(w, req, c)
+	case kindTags, kindReferrers:
+		if err := allow(w, req, "GET", "HEAD"); err != nil {
+			return err
+		}
+		if err := r.mayPull(req.Context(), c.p, c.repo); err != nil {
+			return err
+		}
+		if c.kind == kindTags {
+			return r.getTags(w, req, c)
+		}
+		return r.getReferrers(w, req, c)
+	case kindManifest:
+		if err := allow(w, req, "GET", "HEAD", "PUT", "DELETE"); err != nil {
+			return err
+		}
+	case kindBlob:
+		if err := allow(w, req, "GET", "HEAD", "DELETE"); err != nil {
+			return err
+		}
+	case kindUploads:
+		if err := allow(w, req, "POST"); err != nil {
+			return err
+		}
+	case kindUpload:
+		if err := allow(w, req, "GET", "HEAD", "PATCH", "PUT", "DELETE"); err != nil {
+			return err
+		}
+		read = false // where an upload stands concerns who uploads
+	}
+	if read {
+		if err := r.mayPull(req.Context(), c.p, c.repo); err != nil {
+			return err
+		}
+		if c.kind == kindManifest {
+			return r.getManifest(w, req, c)
+		}
+		return r.getBlob(w, req, c)
+	}
+	if err := r.mayPush(req.Context(), c.p, c.repo); err != nil {
+		return err
+	}
+	switch {
+	case c.kind == kindManifest && req.Method == http.MethodPut:
+		return r.servePutManifest(w, req, c)
+	case c.kind == kindManifest:
+		return r.deleteManifest(w, req, c)
+	case c.kind == kindBlob:
+		return r.deleteBlob(w, req, c)
+	case c.kind == kindUploads:
+		return r.beginUpload(w, req, c)
+	}
+	return r.serveUpload(w, req, c)
+}
+
+func allow(w http.ResponseWriter, req *http.Request, methods ...string) error {
+	if slices.Contains(methods, req.Method) {
+		return nil
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	return clyde.Errorf(clyde.ErrInvalid, "%s is not possible here", req.Method).WithCode("method_not_allowed")
+}
+
+// getBase answers a login: 401 without a token, so that clients have
+// something to check one against.
+func (r *Registry) getBase(w http.ResponseWriter, _ *http.Request, c call) error {
+	if c.p.Anonymous() {
+		return clyde.Errorf(clyde.ErrUnauthenticated, "sign in with a token as the password; public packages can be pulled without").WithCode("token_required")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", "2")
+	_, _ = w.Write([]byte("{}")) // the client has gone; there is nobody to tell
+	return nil
+}
+
+// hasRepo reports whether the repository holds or held a manifest. Once true,
+// it stays true.
+func (r *Registry) hasRepo(ctx context.Context, repo string) (bool, error) {
+	_, gen, ok := r.members.get(repo)
+	if ok {
+		return true, nil
+	}
+	ok, err := r.o.DB.HasRepo(ctx, repo)
+	if err == nil && ok {
+		r.members.put(repo, member{}, gen)
+	}
+	return ok, err
+}
+
+func (r *Registry) private(ctx context.Context, repo string) (bool, error) {
+	if r.o.Private == nil {
+		return false, nil
+	}
+	return r.o.Private(ctx, repo)
+}
+
+// visible reports whether p may read the repository. One that holds no
+// manifest is seen by those who may push to it, and by nobody else, so that
+// absent and private cannot be told apart.
+func (r *Registry) visible(ctx context.Context, p account.Principal, repo string) (bool, error) {
+	private, err := r.private(ctx, repo)
+	if err != nil {
+		return false, err
+	}
+	exists, err := r.hasRepo(ctx, repo)
+	if err != nil {
+		return false, err
+	}
+	if exists {
+		return account.Allowed(p, account.Pull, account.Resource{Repo: repo, Private: private}), nil
+	}
+	hidden := account.Resource{Repo: repo, Private: true}
+	return account.Allowed(p, account.Pull, hidden) || account.Allowed(p, account.PublishNew, hidden), nil
+}
+
+// mayPull returns nil when p may read the repository, else 401 for anonymous
+// callers and 404 for others, private and absent alike.
+func (r *Registry) mayPull(ctx context.Context, p account.Principal, repo string) error {
+	ok, err := r.visible(ctx, p, repo)
+	switch {
+	case err != nil || ok:
+		return err
+	case p.Anonymous():
+		return clyde.Errorf(clyde.ErrUnauthenticated, "%s does not exist, or needs a token", repo).WithCode("token_required").
+			Fix("Check the name, or sign in: clyde login, or docker login with a token as the password.")
+	}
+	return clyde.Errorf(clyde.ErrNotFound, "%s was not found", repo).WithCode("name_unknown")
+}
+
+// mayPush returns nil when p may upload to the repository. Whether a manifest
+// is acceptable is for Admit. The refusal says the same of a package that p
+// may not see and of one that does not exist.
+func (r *Registry) mayPush(ctx context.Context, p account.Principal, repo string) error {
+	res := account.Resource{Repo: repo}
+	if account.Allowed(p, account.Publish, res) {
+		return nil
+	}
+	exists, err := r.hasRepo(ctx, repo)
+	if err != nil {
+		return err
+	}
+	if exists {
+		private, err := r.private(ctx, repo)
+		if err != nil {
+			return err
+		}
+		if account.Allowed(p, account.Pull, account.Resource{Repo: repo, Private: private}) {
+			return account.Authorize(p, account.Publish, res)
+		}
+	}
+	return account.Authorize(p, account.PublishNew, res)
+}

@@ -1,0 +1,172 @@
+// Package registry is the embedded OCI registry: the distribution
+// specification over a directory in distribution's own on-disk layout, with
+// tags, membership and referrers in SQL.
+//
+// Distribution keeps the blobs and the uploads. Everything that a request
+// meets before and after is ours: one canonical path, one authentication, one
+// authorization, admission of manifests, and reads that touch memory, one SQL
+// row or one file. Nothing is answered 201 for a manifest before all of it is
+// on disk and committed; a blob answered 201 promises nothing yet.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/distribution/distribution/v3"
+	"github.com/distribution/distribution/v3/registry/storage"
+	"github.com/sirupsen/logrus"
+
+	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/artifact"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/ingest"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+// What Options.Accept may be.
+const (
+	AcceptPackages = "packages" // packages and what refers to them
+	AcceptAny      = "any"      // other artifacts too, by plain OCI rules
+)
+
+// Admitter decides what may be stored; *ingest.Admitter implements it.
+type Admitter interface {
+	Admit(ctx context.Context, p ingest.Push, blobs ingest.Blobs) (ingest.Admission, error)
+	Abandon(ctx context.Context, ad ingest.Admission)
+}
+
+// DB is what the registry asks of the database; *store.DB implements it.
+type DB interface {
+	Commit(ctx context.Context, c store.Commit) (int64, error)
+	Manifest(ctx context.Context, repo, digest string) (store.Manifest, error)
+	Tag(ctx context.Context, repo, tag string) (store.Tag, error)
+	Tags(ctx context.Context, repo, after string, n int) ([]store.Tag, error)
+	Referrers(ctx context.Context, repo, subject, artifactType, after string, n int) ([]store.Manifest, error)
+	Repos(ctx context.Context, after string, n int) ([]string, error)
+	HasRepo(ctx context.Context, repo string) (bool, error)
+	DeleteTag(ctx context.Context, repo, tag string, ev clyde.Event) error
+	DeleteManifest(ctx context.Context, repo, digest string, ev clyde.Event) error
+}
+
+// Authenticator says who sent a request; *account.Accounts implements it.
+type Authenticator interface {
+	Authenticate(r *http.Request) (account.Principal, error)
+}
+
+// Options says where a Registry keeps things and whom it asks. Root, DB,
+// Accounts and Admit are required.
+type Options struct {
+	Root     string        // directory of the blobs, in distribution's layout
+	Secret   []byte        // signs upload sessions; keep it across restarts, or uploads cannot resume
+	DB       DB            //
+	Accounts Authenticator //
+	Admit    Admitter      //
+	Log      *slog.Logger  // nil discards
+	// Pulled is told of each GET of a manifest that was answered 200, and must
+	// return at once. It may be nil.
+	Pulled func(repo, digest, userAgent string)
+	// Private reports whether the package is hidden from those without a grant.
+	// It is asked on every request, so it must be fast; nil means none is.
+	Private   func(ctx context.Context, repo string) (bool, error)
+	Accept    string // AcceptPackages (also when empty) or AcceptAny
+	Limits    Limits
+	PublicURL string           // unused by answers, which are relative so that any proxy works; for messages
+	Now       func() time.Time // nil means time.Now
+}
+
+// Registry is the embedded registry. It is safe for concurrent use.
+type Registry struct {
+	o        Options
+	log      *slog.Logger
+	now      func() time.Time
+	disk     disk
+	ns       distribution.Namespace
+	bodies   *bodyCache
+	members  *memberCache
+	locks    keyedMutex
+	sessions *sessions
+}
+
+var (
+	_ artifact.Source = (*Registry)(nil)
+	_ ingest.Blobs    = (*Registry)(nil)
+)
+
+// quietLogrus silences distribution's global logger once per process: it logs
+// every HEAD of an absent blob as an error, and nothing we do not report
+// ourselves through the error that reaches us.
+var quietLogrus = sync.OnceFunc(func() {
+	logrus.SetOutput(io.Discard)
+	logrus.SetLevel(logrus.PanicLevel)
+})
+
+// New opens the registry below o.Root.
+func New(ctx context.Context, o Options) (_ *Registry, err error) {
+	if o.Root == "" || o.DB == nil || o.Accounts == nil || o.Admit == nil {
+		return nil, errors.New("registry: Root, DB, Accounts and Admit are required")
+	}
+	switch o.Accept {
+	case "":
+		o.Accept = AcceptPackages
+	case AcceptPackages, AcceptAny:
+	default:
+		return nil, fmt.Errorf("registry: accept %q: want %q or %q", o.Accept, AcceptPackages, AcceptAny)
+	}
+	if len(o.Secret) == 0 {
+		return nil, errors.New("registry: Secret is empty: uploads could be taken over")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Limits = o.Limits.withDefaults()
+	quietLogrus()
+	// Distribution panics where it is handed something it did not expect.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("registry: distribution: %v", p)
+		}
+	}()
+	d, err := openDisk(ctx, o.Root)
+	if err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	ns, err := storage.NewRegistry(ctx, d, storage.EnableDelete)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("registry: %w", err), d.Close())
+	}
+	return &Registry{
+		o: o, log: o.Log, now: o.Now, disk: d, ns: ns,
+		bodies: newBodyCache(maxCachedBytes), members: newMemberCache(maxCachedMembers), sessions: newSessions(o.Limits, o.Now),
+	}, nil
+}
+
+// Close releases the storage. Requests in hand must have ended.
+func (r *Registry) Close() error { return r.disk.Close() }
+
+// Run purges abandoned uploads until ctx ends.
+func (r *Registry) Run(ctx context.Context) error {
+	t := time.NewTicker(purgeEvery)
+	defer t.Stop()
+	for {
+		if n, err := r.Purge(ctx); err != nil && ctx.Err() == nil {
+			r.log.ErrorContext(ctx, "registry: purge uploads", "err", err)
+		} else if n > 0 {
+			r.log.InfoContext(ctx, "registry: purged abandoned uploads", "count", n)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}

@@ -1,0 +1,304 @@
+package registry
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/distribution/distribution/v3"
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+// query reads the query string alone: a form in the body is content, and what
+// looks like `from` in it stays content.
+func query(req *http.Request) (url.Values, error) {
+	q, err := url.ParseQuery(req.URL.RawQuery)
+	if err != nil {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "the query of the request cannot be read").WithCode("name_invalid")
+	}
+	return q, nil
+}
+
+// blobs returns distribution's blob store of a repository.
+func (r *Registry) blobs(ctx context.Context, repo string) (distribution.BlobStore, error) {
+	named, err := reference.WithName(repo)
+	if err != nil {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "%.80q is not a repository", repo).WithCode("name_invalid").Because(err)
+	}
+	rp, err := r.ns.Repository(ctx, named)
+	if err != nil {
+		return nil, fmt.Errorf("registry: %s: %w", repo, err)
+	}
+	return rp.Blobs(ctx), nil
+}
+
+// beginUpload answers POST: a mount, a whole blob at once, or a new session.
+func (r *Registry) beginUpload(w http.ResponseWriter, req *http.Request, c call) error {
+	ctx := req.Context()
+	q, err := query(req)
+	if err != nil {
+		return err
+	}
+	if mount := q.Get("mount"); mount != "" {
+		d, err := parseDigest(mount)
+		if err != nil {
+			return err
+		}
+		ok, err := r.mount(ctx, c, q.Get("from"), d)
+		if err != nil {
+			return err
+		}
+		if ok {
+			return blobCreated(w, c.repo, d)
+		}
+	}
+	whole := digest.Digest("")
+	if s := q.Get("digest"); s != "" {
+		if whole, err = parseDigest(s); err != nil {
+			return err
+		}
+	}
+	bs, err := r.blobs(ctx, c.repo)
+	if err != nil {
+		return err
+	}
+	bw, err := bs.Create(ctx)
+	if err != nil {
+		return fmt.Errorf("registry: begin upload: %w", err)
+	}
+	id := bw.ID()
+	if err := r.sessions.begin(c.p, id); err != nil {
+		return errors.Join(err, bw.Cancel(ctx))
+	}
+	c.ref = id
+	if whole != "" {
+		return r.finish(w, req, c, bw, whole)
+	}
+	if err := bw.Close(); err != nil {
+		return fmt.Errorf("registry: begin upload: %w", err)
+	}
+	r.uploadHeaders(w, c, 0)
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// mount links a blob of another repository. Only who may pull the source
+// mounts from it, and only what it holds; anything else looks like absence, so
+// that the client uploads.
+func (r *Registry) mount(ctx context.Context, c call, from string, d digest.Digest) (bool, error) {
+	if r.disk.HasBlob(c.repo, d) {
+		return true, nil
+	}
+	if from == "" || checkRepo(from) != nil {
+		return false, nil
+	}
+	ok, err := r.visible(ctx, c.p, from)
+	if err != nil || !ok || !r.disk.HasBlob(from, d) {
+		return false, err
+	}
+	f, _, err := r.disk.OpenBlob(d)
+	if err != nil {
+		return false, nil // linked there, but without its bytes: have them sent again
+	}
+	if err := f.Close(); err != nil {
+		return false, err
+	}
+	return true, r.putOnce(ctx, layerLink(c.repo, d), []byte(d.String()))
+}
+
+func blobCreated(w http.ResponseWriter, repo string, d digest.Digest) error {
+	h := w.Header()
+	h.Set("Location", "/v2/"+repo+"/blobs/"+d.String())
+	h.Set("Docker-Content-Digest", d.String())
+	h.Set("Content-Length", "0")
+	w.WriteHeader(http.StatusCreated)
+	return nil
+}
+
+// uploadHeaders says where an upload of size bytes so far goes on.
+func (r *Registry) uploadHeaders(w http.ResponseWriter, c call, size int64) {
+	h := w.Header()
+	h.Set("Location", "/v2/"+c.repo+"/blobs/uploads/"+c.ref+"?_state="+r.uploadState(c))
+	h.Set("Docker-Upload-UUID", c.ref)
+	h.Set("Range", fmt.Sprintf("0-%d", max(size-1, 0)))
+	h.Set("OCI-Chunk-Min-Length", "1")
+	h.Set("Content-Length", "0")
+	h.Set("Cache-Control", "no-store")
+}
+
+// uploadState binds an upload to its repository and to who began it, without
+// anything to remember, so that it holds across restarts.
+func (r *Registry) uploadState(c call) string {
+	m := hmac.New(sha256.New, r.o.Secret)
+	fmt.Fprintf(m, "upload\x00%s\x00%s\x00%s", c.repo, c.ref, c.p.ID)
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+// serveUpload answers requests about one upload: where it stands, the next
+// chunk, the end, and giving up.
+func (r *Registry) serveUpload(w http.ResponseWriter, req *http.Request, c call) error {
+	ctx := req.Context()
+	q, err := query(req)
+	if err != nil {
+		return err
+	}
+	unknown := clyde.Errorf(clyde.ErrNotFound, "there is no such upload, or it has expired").WithCode("upload_unknown")
+	if !hmac.Equal([]byte(q.Get("_state")), []byte(r.uploadState(c))) {
+		return unknown
+	}
+	defer r.locks.lock("upload " + c.ref)() // one writer of a file
+	bs, err := r.blobs(ctx, c.repo)
+	if err != nil {
+		return err
+	}
+	bw, err := bs.Resume(ctx, c.ref)
+	if errors.Is(err, distribution.ErrBlobUploadUnknown) {
+		r.sessions.end(c.p, c.ref)
+		return unknown
+	}
+	if err != nil {
+		return fmt.Errorf("registry: resume upload: %w", err)
+	}
+	switch req.Method {
+	case http.MethodGet, http.MethodHead:
+		r.uploadHeaders(w, c, bw.Size())
+		w.WriteHeader(http.StatusNoContent)
+		return bw.Close()
+	case http.MethodDelete:
+		r.sessions.end(c.p, c.ref)
+		if err := bw.Cancel(ctx); err != nil {
+			return fmt.Errorf("registry: cancel upload: %w", err)
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if err := r.sessions.begin(c.p, c.ref); err != nil {
+		return errors.Join(err, bw.Close())
+	}
+	if err := checkRange(req, bw.Size()); err != nil {
+		r.uploadHeaders(w, c, bw.Size())
+		return errors.Join(err, bw.Close())
+	}
+	if req.Method == http.MethodPut {
+		d, err := parseDigest(q.Get("digest"))
+		if err != nil {
+			return errors.Join(err, bw.Close())
+		}
+		return r.finish(w, req, c, bw, d)
+	}
+	_, err = r.receive(bw, req.Body, c.p, req.ContentLength)
+	if err := errors.Join(err, bw.Close()); err != nil {
+		return err
+	}
+	r.uploadHeaders(w, c, bw.Size())
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+// checkRange refuses a chunk that does not begin where the last one ended.
+func checkRange(req *http.Request, size int64) error {
+	v := req.Header.Get("Content-Range")
+	if v == "" {
+		return nil
+	}
+	first, last, ok := strings.Cut(strings.TrimPrefix(v, "bytes "), "-")
+	last, _, _ = strings.Cut(last, "/")
+	a, err1 := strconv.ParseInt(first, 10, 64)
+	b, err2 := strconv.ParseInt(last, 10, 64)
+	switch {
+	case !ok || err1 != nil || err2 != nil:
+		return clyde.Errorf(clyde.ErrInvalid, "Content-Range %.80q cannot be read: want FIRST-LAST", v).WithCode("upload_invalid")
+	case a != size || b < a:
+		return clyde.Errorf(clyde.ErrInvalid, "the upload has %d bytes, and the chunk begins at %d", size, a).WithCode("range_invalid")
+	case req.ContentLength >= 0 && b-a+1 != req.ContentLength:
+		return clyde.Errorf(clyde.ErrInvalid, "Content-Range names %d bytes and Content-Length %d", b-a+1, req.ContentLength).WithCode("size_invalid")
+	}
+	return nil
+}
+
+// finish takes the rest of a blob, checks it against d and stores it.
+func (r *Registry) finish(w http.ResponseWriter, req *http.Request, c call, bw distribution.BlobWriter, d digest.Digest) error {
+	ctx := req.Context()
+	if _, err := r.receive(bw, req.Body, c.p, req.ContentLength); err != nil {
+		return errors.Join(err, bw.Close()) // kept, so that it can be resumed
+	}
+	if err := r.commitBlob(ctx, bw, d); err != nil {
+		r.sessions.end(c.p, c.ref)
+		return err
+	}
+	r.sessions.end(c.p, c.ref)
+	return blobCreated(w, c.repo, d)
+}
+
+func (r *Registry) commitBlob(ctx context.Context, bw distribution.BlobWriter, d digest.Digest) error {
+	ctx = context.WithoutCancel(ctx)
+	_, err := bw.Commit(ctx, ocispec.Descriptor{Digest: d})
+	if err == nil {
+		return nil
+	}
+	if cerr := bw.Cancel(ctx); cerr != nil {
+		r.log.WarnContext(ctx, "registry: remove a refused upload", "err", cerr)
+	}
+	if _, ok := errors.AsType[distribution.ErrBlobInvalidDigest](err); ok {
+		return clyde.Errorf(clyde.ErrInvalid, "the bytes received are not those of %s", d).WithCode("digest_invalid")
+	}
+	return fmt.Errorf("registry: store blob: %w", err)
+}
+
+// receive copies what the client sends, within the limits, counting as it
+// streams: a length that the client states is a hint. What was received before
+// an error stays, to be resumed.
+func (r *Registry) receive(bw distribution.BlobWriter, body io.Reader, p account.Principal, length int64) (int64, error) {
+	room := r.o.Limits.MaxBlob - bw.Size()
+	tooLarge := clyde.Errorf(clyde.ErrTooLarge, "the blob is larger than %d bytes", r.o.Limits.MaxBlob).WithCode("too_large")
+	if length > room {
+		return 0, tooLarge
+	}
+	mr := &meteredReader{r: io.LimitReader(body, room+1), spend: func(n int64) error { return r.sessions.spend(p, n) }}
+	n, err := bw.ReadFrom(mr)
+	switch {
+	case mr.refused != nil:
+		return n, mr.refused
+	case mr.err != nil:
+		return n, clyde.Errorf(clyde.ErrInvalid, "the upload was cut off").WithCode("upload_invalid").Because(mr.err)
+	case err != nil:
+		return n, fmt.Errorf("registry: receive: %w", err)
+	case n > room:
+		return n, tooLarge
+	}
+	return n, nil
+}
+
+// meteredReader charges for what is read.
+type meteredReader struct {
+	r       io.Reader
+	spend   func(n int64) error
+	refused error // by spend
+	err     error // of r, other than io.EOF
+}
+
+func (m *meteredReader) Read(b []byte) (int, error) {
+	n, err := m.r.Read(b)
+	if err != nil && err != io.EOF {
+		m.err = err
+	}
+	if n > 0 {
+		if m.refused = m.spend(int64(n)); m.refused != nil {
+			return 0, m.refused
+		}
+	}
+	return n, err
+}
