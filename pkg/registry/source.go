@@ -218,4 +218,3 @@ func fillCommit(c *store.Commit, p ingest.Push, payload []byte, now time.Time) {
 		c.Actor = p.Principal.String()
 	}
 }
-
