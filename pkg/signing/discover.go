@@ -33,13 +33,14 @@ type Entry struct {
 	size        int64               // bytes, as the manifest says
 	data        []byte              // the layer
 	bundle      *protobundle.Bundle // set when Err is nil
+	cause       error               // set when the registry failed, whatever it holds
 }
 
 // Unsupported reports whether the entry is of a kind that is not known here,
 // as opposed to broken.
 func (e Entry) Unsupported() bool {
 	var u *unsupportedError
-	return errors.As(e.Err, &u) || errors.Is(e.Err, errCertificate) || errors.Is(e.Err, errTooLarge)
+	return errors.As(e.Err, &u) || errors.Is(e.Err, errCertificate) || errors.Is(e.Err, errTooLarge) || e.cause != nil
 }
 
 // errTooLarge marks what was left unread because of a limit.
@@ -50,14 +51,15 @@ var errTooLarge = errors.New("it is larger than the limit")
 // sha256-<hex>.sig and .att. What refers to subject and is neither is left out.
 // Lists are hints: each manifest is fetched and asked for its subject.
 //
-// An error means that the registry could not be read (clyde.ErrUnavailable). An
-// object that is broken, or gone, or too large is an entry with Err.
+// An error means that the registry could not be read (clyde.ErrUnavailable); the
+// entries that could be read come with it. An object that is broken, or too
+// large, is an entry with Err.
 func Discover(ctx context.Context, src Source, repo string, subject digest.Digest, lim Limits) ([]Entry, error) {
 	found, err := discover(ctx, src, repo, subject, lim)
 	if err != nil {
 		return nil, err
 	}
-	return found.entries, nil
+	return found.entries, found.failed
 }
 
 // found is what discover saw.
@@ -65,6 +67,10 @@ type found struct {
 	entries   []Entry
 	problems  []string // for the report
 	truncated bool     // something that may be a signature was not examined
+	// failed is why one object could not be fetched, an ErrUnavailable error. It
+	// is kept apart because it must not hide a signature that verifies: who may
+	// push one object could otherwise break the check of all.
+	failed error
 }
 
 func (f *found) problem(format string, args ...any) {
@@ -79,26 +85,28 @@ func discover(ctx context.Context, src Source, repo string, subject digest.Diges
 	ctx, cancel := context.WithTimeout(ctx, lim.Timeout)
 	defer cancel()
 	r := &reader{src: src, repo: repo, subject: subject, lim: lim, found: &found{}}
+	unavailable := func(err error) error {
+		return clyde.Errorf(clyde.ErrUnavailable, "the signatures of %s@%s could not be read", repo, subject).
+			WithCode("signatures_unavailable").Fix("Try again in a moment.").Because(err)
+	}
 	defer func() {
 		if err != nil {
-			err = clyde.Errorf(clyde.ErrUnavailable, "the signatures of %s@%s could not be read", repo, subject).
-				WithCode("signatures_unavailable").Fix("Try again in a moment.").Because(err)
+			err = unavailable(err)
 		}
 	}()
 	referrers, err := r.referrers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.readReferrers(ctx, referrers); err != nil {
-		return nil, err
-	}
+	r.readReferrers(ctx, referrers)
 	for _, suffix := range []string{".sig", ".att"} {
 		if err := r.readTag(ctx, tagOf(subject)+suffix); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.readLayers(ctx); err != nil {
-		return nil, err
+	r.readLayers(ctx)
+	if r.failed != nil {
+		r.failed = unavailable(r.failed)
 	}
 	return r.found, nil
 }
@@ -125,7 +133,7 @@ func (r *reader) referrers(ctx context.Context) ([]ocispec.Descriptor, error) {
 	if err != nil && !errors.Is(err, clyde.ErrNotFound) {
 		return nil, err
 	}
-	fallback, err := r.readManifest(ctx, tagOf(r.subject))
+	fallback, err := r.readTagged(ctx, tagOf(r.subject))
 	switch {
 	case errors.Is(err, errTooLarge):
 		r.truncated = true
@@ -171,27 +179,40 @@ type document struct {
 	payload []byte
 }
 
-// readManifest fetches a manifest by tag or digest: ErrNotFound when it is not
-// there, errTooLarge when it is larger than a signature needs.
-func (r *reader) readManifest(ctx context.Context, ref string) (document, error) {
-	desc, err := r.src.Resolve(ctx, r.repo, ref)
+// readTagged fetches the manifest that a tag names: ErrNotFound when there is
+// none, errTooLarge when it is larger than a signature needs.
+func (r *reader) readTagged(ctx context.Context, tag string) (document, error) {
+	desc, err := r.src.Resolve(ctx, r.repo, tag)
 	if err != nil {
 		return document{}, err
 	}
 	if desc.Size > r.lim.MaxBlob {
 		return document{digest: desc.Digest}, errTooLarge
 	}
-	payload, _, err := r.src.Manifest(ctx, r.repo, desc.Digest)
+	return r.readManifest(ctx, desc.Digest)
+}
+
+// readManifest fetches the manifest d. Sizes in lists of referrers are not
+// consulted: a wrong one would hide the manifest.
+func (r *reader) readManifest(ctx context.Context, d digest.Digest) (document, error) {
+	payload, _, err := r.src.Manifest(ctx, r.repo, d)
 	if err != nil {
 		return document{}, err
 	}
 	if int64(len(payload)) > r.lim.MaxBlob {
-		return document{digest: desc.Digest}, errTooLarge
+		return document{digest: d}, errTooLarge
 	}
-	if err := proves(desc.Digest, payload); err != nil {
+	if err := proves(d, payload); err != nil {
 		return document{}, err
 	}
-	return document{desc.Digest, payload}, nil
+	return document{d, payload}, nil
+}
+
+// broken reports whether err is about what a registry holds, and not about
+// whether it can be reached.
+func broken(err error) bool {
+	return errors.Is(err, clyde.ErrNotFound) || errors.Is(err, clyde.ErrInvalid) ||
+		errors.Is(err, clyde.ErrUnverified) || errors.Is(err, clyde.ErrTooLarge)
 }
 
 // proves checks data against the digest it was asked for by.
@@ -207,7 +228,7 @@ func proves(d digest.Digest, data []byte) error {
 
 // readReferrers fetches the manifests of the first referrers and takes their
 // signature layers.
-func (r *reader) readReferrers(ctx context.Context, list []ocispec.Descriptor) error {
+func (r *reader) readReferrers(ctx context.Context, list []ocispec.Descriptor) {
 	if n := len(list); n > r.lim.MaxManifests {
 		r.problem("%d of %d referrers were not examined: the limit is %d", n-r.lim.MaxManifests, n, r.lim.MaxManifests)
 		for _, d := range list[r.lim.MaxManifests:] {
@@ -217,11 +238,12 @@ func (r *reader) readReferrers(ctx context.Context, list []ocispec.Descriptor) e
 	}
 	layers := make([][]Entry, len(list))
 	problems := make([]string, len(list))
-	g, gctx := errgroup.WithContext(ctx)
+	failed := make([]error, len(list))
+	var g errgroup.Group
 	g.SetLimit(parallelReads)
 	for i, d := range list {
 		g.Go(func() error {
-			doc, err := r.readManifest(gctx, d.Digest.String())
+			doc, err := r.readManifest(ctx, d.Digest)
 			switch {
 			case errors.Is(err, errTooLarge) && likelihood(d) < 2:
 				layers[i] = []Entry{{Format: FormatBundle, Manifest: d.Digest, Err: errTooLarge}}
@@ -229,17 +251,19 @@ func (r *reader) readReferrers(ctx context.Context, list []ocispec.Descriptor) e
 				problems[i] = fmt.Sprintf("referrer %s is larger than %d bytes and was not read", d.Digest, r.lim.MaxBlob)
 			case errors.Is(err, clyde.ErrNotFound):
 				problems[i] = fmt.Sprintf("referrer %s is listed and not there", d.Digest)
+			case err != nil && broken(err):
+				problems[i] = fmt.Sprintf("referrer %s is broken in the registry", d.Digest)
 			case err != nil:
-				return err
+				problems[i] = fmt.Sprintf("referrer %s could not be read", d.Digest)
+				failed[i] = err
 			default:
 				layers[i] = signatureLayers(doc, r.subject)
 			}
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
+	_ = g.Wait() // failures are in failed
+	r.failed = errors.Join(failed...)
 	r.problems = append(r.problems, slices.DeleteFunc(problems, func(s string) bool { return s == "" })...)
 	// One layer of each manifest before the second of any: a manifest with many
 	// does not keep others out.
@@ -253,12 +277,11 @@ func (r *reader) readReferrers(ctx context.Context, list []ocispec.Descriptor) e
 		}
 	}
 	r.take(taken, max(r.lim.MaxEntries, r.lim.MaxManifests), "referrers")
-	return nil
 }
 
 // readTag takes the signature layers under one of cosign's tags.
 func (r *reader) readTag(ctx context.Context, tag string) error {
-	doc, err := r.readManifest(ctx, tag)
+	doc, err := r.readTagged(ctx, tag)
 	switch {
 	case errors.Is(err, clyde.ErrNotFound):
 		return nil
@@ -319,7 +342,7 @@ func signatureLayers(doc document, subject digest.Digest) []Entry {
 
 // readLayers fetches what the entries point at and parses it. The smallest come
 // first, so that a few large ones do not use up MaxTotal.
-func (r *reader) readLayers(ctx context.Context) error {
+func (r *reader) readLayers(ctx context.Context) {
 	order := make([]*Entry, 0, len(r.entries))
 	for i := range r.entries {
 		if r.entries[i].Err == nil {
@@ -328,41 +351,60 @@ func (r *reader) readLayers(ctx context.Context) error {
 	}
 	slices.SortStableFunc(order, func(a, b *Entry) int { return cmp.Compare(a.size, b.size) })
 	var total int64
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(parallelReads)
 	for _, e := range order {
-		if e.size < 0 || e.size > r.lim.MaxBlob || total+e.size > r.lim.MaxTotal {
-			e.Err = fmt.Errorf("%w: %d bytes", errTooLarge, e.size)
+		switch {
+		case e.size <= 0 || e.Layer.Validate() != nil:
+			e.Err = errors.New("its manifest describes no layer")
+			continue
+		case e.size > r.lim.MaxBlob:
+			e.Err = fmt.Errorf("%w: %d bytes, and %d are read", errTooLarge, e.size, r.lim.MaxBlob)
+			continue
+		case total+e.size > r.lim.MaxTotal:
+			e.Err = fmt.Errorf("%w: together with the others, %d bytes are read", errTooLarge, r.lim.MaxTotal)
 			continue
 		}
 		total += e.size
-		g.Go(func() error { return r.readLayer(gctx, e) })
+		g.Go(func() error {
+			data, err := r.readLayer(ctx, e)
+			switch {
+			case err != nil && broken(err):
+				e.Err = errors.New("its layer is missing, or is not what its manifest says")
+			case err != nil:
+				e.Err, e.cause = errors.New("its layer could not be read"), err
+			default:
+				e.parse(data)
+			}
+			return nil
+		})
 	}
-	return g.Wait()
+	_ = g.Wait() // failures are in the entries
+	for _, e := range order {
+		r.failed = errors.Join(r.failed, e.cause)
+	}
 }
 
-// readLayer fetches one layer, as stored, and parses it into e.
-func (r *reader) readLayer(ctx context.Context, e *Entry) error {
-	if err := e.Layer.Validate(); err != nil {
-		e.Err = errors.New("its layer has no valid digest")
-		return nil
-	}
+// readLayer fetches one layer, as stored: never more than its manifest says.
+func (r *reader) readLayer(ctx context.Context, e *Entry) ([]byte, error) {
 	rc, err := r.src.Blob(ctx, r.repo, ocispec.Descriptor{MediaType: "application/octet-stream", Digest: e.Layer, Size: e.size})
-	if errors.Is(err, clyde.ErrNotFound) {
-		e.Err = errors.New("its layer is not in the registry")
-		return nil
-	} else if err != nil {
-		return err
+	if err != nil {
+		return nil, err
 	}
 	defer rc.Close()
 	data, err := io.ReadAll(io.LimitReader(rc, e.size+1))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if int64(len(data)) != e.size || proves(e.Layer, data) != nil {
-		e.Err = errors.New("its layer is not what its manifest says")
-		return nil
+		return nil, clyde.Errorf(clyde.ErrInvalid, "the bytes of %s are not its own", e.Layer)
 	}
+	return data, nil
+}
+
+// parse sets the bundle of e, or Err.
+func (e *Entry) parse(data []byte) {
+	e.data = data
 	switch e.Format {
 	case FormatLegacySig:
 		e.bundle, e.Err = legacySignature(data, e.annotations)
@@ -371,6 +413,4 @@ func (r *reader) readLayer(ctx context.Context, e *Entry) error {
 	default:
 		e.bundle, e.Err = parseBundle(data)
 	}
-	e.data = data
-	return nil
 }

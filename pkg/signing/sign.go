@@ -174,7 +174,7 @@ func refer(ctx context.Context, dst Sink, src Source, sub Subject, d ocispec.Des
 	}
 	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
 	tag := tagOf(sub.Digest)
-	old, err := (&reader{src: src, repo: sub.Repo, lim: Limits{}.withDefaults()}).readManifest(ctx, tag)
+	old, err := (&reader{src: src, repo: sub.Repo, lim: Limits{}.withDefaults()}).readTagged(ctx, tag)
 	switch {
 	case errors.Is(err, clyde.ErrNotFound):
 	case err != nil:
@@ -211,7 +211,7 @@ func writeLegacy(ctx context.Context, dst Sink, src Source, signer Signer, sub S
 	}
 	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
 	tag := tagOf(sub.Digest) + ".sig"
-	old, err := (&reader{src: src, repo: sub.Repo, lim: Limits{}.withDefaults()}).readManifest(ctx, tag)
+	old, err := (&reader{src: src, repo: sub.Repo, lim: Limits{}.withDefaults()}).readTagged(ctx, tag)
 	switch {
 	case errors.Is(err, clyde.ErrNotFound):
 	case err != nil:

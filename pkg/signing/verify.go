@@ -3,7 +3,6 @@ package signing
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -112,6 +111,9 @@ func verifyWith(ctx context.Context, src Source, sub Subject, authorities []auth
 		}
 	}
 	rep.State = verdict(rep.Signatures, found.truncated)
+	if rep.State != StateVerified && found.failed != nil {
+		return nil, found.failed
+	}
 	return rep, nil
 }
 
@@ -145,8 +147,7 @@ func judge(e *Entry, sub Subject, authorities []authority) (res SignatureResult,
 	attestation = e.Format == FormatLegacyAtt
 	refuse := func(err error) (SignatureResult, bool) {
 		res.Reason = clip(err.Error())
-		var u *unsupportedError
-		if errors.As(err, &u) || (Entry{Err: err}).Unsupported() {
+		if (Entry{Err: err, cause: e.cause}).Unsupported() {
 			res.Unsupported = true
 		} else {
 			res.State = StateInvalid
