@@ -20,15 +20,15 @@ const maxForm = 104
 type field struct{ weight, b, average float64 }
 
 var (
-	inName        = field{5, .3, 2}
-	inKeywords    = field{4.7, .3, 4}
+	inName        = field{8.5, .3, 2}
+	inKeywords    = field{5.6, .38, 4}
 	inNamespace   = field{2.5, 0, 1}
-	inDescription = field{1.2, .5, 11}
+	inDescription = field{.82, .5, 11}
 	inReadme      = field{.3, .75, 200}
 )
 
 // saturation is BM25's k1: how fast further occurrences stop counting.
-const saturation = 1.2
+const saturation = 1.25
 
 // Kinds of name forms, as weights in state.names.
 const (

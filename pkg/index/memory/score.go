@@ -11,24 +11,26 @@ import (
 // The ranking, tuned on a set of judged queries (indextest). A document's
 // score is
 //
-//	T·C²·(1+a·P) + 2a·P + N
+//	T·C^1.5·(1+a·P) + b·P + N
 //
 // T sums, over the words of the query, idf times the best variant's BM25F
 // weight; C is the share of words that matched; P is ln(1+dependents); N is
 // what the name gives. Popularity is the strongest signal after the text.
 const (
-	influence = .5 // a
+	influence = .9  // a
+	standing  = 1.3 // b
 
 	asWritten    = 1.0
-	asStem       = .9
-	asPrefix     = .36
+	asStem       = 1.0
+	asJoined     = .85
+	asPrefix     = .58
 	asOneEdit    = .12
 	asTwoEdits   = .04
 	wrongInitial = .5 // factor when the first letter is mistaken too
 
-	namePrefix  = 9.6 // times the share of the name that was typed
-	nameVariant = 50  // the name but for "lib" in front
-	nameTypo    = 22  // by number of edits
+	namePrefix  = 2.5  // times the share of the name that was typed, and 1+a·P
+	nameVariant = 50 // the name but for "lib" in front
+	nameTypo    = 22 // by number of edits
 )
 
 // Tiers put what was asked for by name in front of everything else, whatever
@@ -164,8 +166,11 @@ func (s *search) late() bool {
 }
 
 // idf is the weight of a term: how rare it is among public documents.
-func (s *search) idf(t *term) float32 {
-	n, df := float64(s.st.public), float64(t.public)
+func (s *search) idf(t *term) float32 { return s.rarity(int(t.public)) }
+
+// rarity is the idf of what occurs in that many documents.
+func (s *search) rarity(docs int) float32 {
+	n, df := float64(s.st.public), float64(docs)
 	return float32(math.Log1p(max(n-df+.5, .5) / (df + .5)))
 }
 
@@ -231,19 +236,41 @@ func (s *search) word(i int) {
 		}
 	}
 	if n := len(w); n >= 3 || n == 2 && exact < 0 {
-		for n, id := range s.expand(v, v.prefixed(w), exact) {
+		// What a prefix is worth is how rare it is itself, not the rarity of the
+		// words it may become: "boo" means boost, not boostconfig.
+		ids, together := s.expand(v, v.prefixed(w), exact), 0
+		for _, id := range ids {
+			together += int(v.terms[id].public)
+		}
+		begun := min(ceiling, s.rarity(together))
+		for n, id := range ids {
 			if n%checkEvery == 0 && s.late() {
 				break
 			}
 			t := &v.terms[id]
-			s.read(t, idf(t)*asPrefix)
+			s.read(t, begun*asPrefix)
 			hits += int(t.public)
+		}
+	}
+	for _, j := range [2]string{s.joined(i - 1), s.joined(i)} {
+		if id, ok := v.ids[j]; ok && s.known(&v.terms[id]) {
+			s.read(&v.terms[id], idf(&v.terms[id])*asJoined)
+			hits += int(v.terms[id].public)
 		}
 	}
 	if hits < fewHits {
 		s.correct(i, exact >= 0 || hits > 0, idf)
 	}
 	s.fold()
+}
+
+// joined is the i-th word and the next one written as one ("hash map" is often
+// hashmap), or "".
+func (s *search) joined(i int) string {
+	if i < 0 || i+1 >= len(s.query) {
+		return ""
+	}
+	return s.query[i].word + s.query[i+1].word
 }
 
 // expand returns those of ids that may be read, at most maxExpansions, the
@@ -341,7 +368,7 @@ func (s *search) byName() {
 		t := &v.terms[id]
 		share := float32(len(q)) / float32(len(t.text))
 		for _, p := range t.posts {
-			s.raise(p.doc, namePrefix*share)
+			s.raise(p.doc, namePrefix*share*(1+influence*s.st.docs[p.doc].popularity))
 		}
 	}
 	if exact {
@@ -423,7 +450,7 @@ func (s *search) score(d int32) float64 {
 	tiers := math.Floor(bonus/tier) * tier
 	c := float64(s.words[d]) / float64(max(1, len(s.query)))
 	p := float64(e.popularity)
-	v := float64(s.total[d])*c*c*(1+influence*p) + 2*influence*p + (bonus - tiers)
+	v := float64(s.total[d])*c*math.Sqrt(c)*(1+influence*p) + standing*p + (bonus - tiers)
 	return tiers + min(v*float64(e.factor), maxScore)
 }
 
