@@ -28,9 +28,9 @@ const (
 	asTwoEdits   = .04
 	wrongInitial = .5 // factor when the first letter is mistaken too
 
-	namePrefix  = 2.5  // times the share of the name that was typed, and 1+a·P
-	nameVariant = 50 // the name but for "lib" in front
-	nameTypo    = 22 // by number of edits
+	namePrefix  = 2.5 // times the share of the name that was typed, and 1+a·P
+	nameVariant = 50  // the name but for "lib" in front
+	nameTypo    = 22  // by number of edits
 )
 
 // Tiers put what was asked for by name in front of everything else, whatever
