@@ -47,6 +47,9 @@ func (a admitAll) Admit(ctx context.Context, p ingest.Push, blobs ingest.Blobs) 
 		c.Manifest.ArtifactType = m.Config.MediaType
 	}
 	refs := m.Layers
+	if p.MediaType == ocispec.MediaTypeImageIndex {
+		refs = nil
+	}
 	if m.Config.Digest != "" {
 		refs = append(refs, m.Config)
 	}
