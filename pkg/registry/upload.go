@@ -85,7 +85,7 @@ func (r *Registry) beginUpload(w http.ResponseWriter, req *http.Request, c call)
 	}
 	c.ref = id
 	if whole != "" {
-		return r.finish(w, req, c, bw, whole)
+		return r.finish(w, req, c, bw, whole, false)
 	}
 	if err := bw.Close(); err != nil {
 		return fmt.Errorf("registry: begin upload: %w", err)
@@ -197,11 +197,13 @@ func (r *Registry) serveUpload(w http.ResponseWriter, req *http.Request, c call)
 		if err != nil {
 			return errors.Join(err, bw.Close())
 		}
-		return r.finish(w, req, c, bw, d)
+		return r.finish(w, req, c, bw, d, true)
 	}
-	_, err = r.receive(bw, req.Body, c.p, req.ContentLength)
-	if err := errors.Join(err, bw.Close()); err != nil {
-		return err
+	if _, err := r.receive(bw, req.Body, c.p, req.ContentLength); err != nil {
+		return r.leave(ctx, c, bw, err, true)
+	}
+	if err := bw.Close(); err != nil {
+		return fmt.Errorf("registry: receive: %w", err)
 	}
 	r.uploadHeaders(w, c, bw.Size())
 	w.WriteHeader(http.StatusAccepted)
@@ -229,11 +231,12 @@ func checkRange(req *http.Request, size int64) error {
 	return nil
 }
 
-// finish takes the rest of a blob, checks it against d and stores it.
-func (r *Registry) finish(w http.ResponseWriter, req *http.Request, c call, bw distribution.BlobWriter, d digest.Digest) error {
+// finish takes the rest of a blob, checks it against d and stores it. An
+// upload that was cut off is kept when the client knows where to resume it.
+func (r *Registry) finish(w http.ResponseWriter, req *http.Request, c call, bw distribution.BlobWriter, d digest.Digest, resumable bool) error {
 	ctx := req.Context()
 	if _, err := r.receive(bw, req.Body, c.p, req.ContentLength); err != nil {
-		return errors.Join(err, bw.Close()) // kept, so that it can be resumed
+		return r.leave(ctx, c, bw, err, resumable)
 	}
 	if err := r.commitBlob(ctx, bw, d); err != nil {
 		r.sessions.end(c.p, c.ref)
@@ -241,6 +244,16 @@ func (r *Registry) finish(w http.ResponseWriter, req *http.Request, c call, bw d
 	}
 	r.sessions.end(c.p, c.ref)
 	return blobCreated(w, c.repo, d)
+}
+
+// leave ends a request that failed with err: what may go on stays, what is too
+// large or has no address goes.
+func (r *Registry) leave(ctx context.Context, c call, bw distribution.BlobWriter, err error, resumable bool) error {
+	if resumable && !errors.Is(err, clyde.ErrTooLarge) {
+		return errors.Join(err, bw.Close())
+	}
+	r.sessions.end(c.p, c.ref)
+	return errors.Join(err, bw.Cancel(context.WithoutCancel(ctx)))
 }
 
 func (r *Registry) commitBlob(ctx context.Context, bw distribution.BlobWriter, d digest.Digest) error {
