@@ -46,6 +46,8 @@ type Manifest struct {
 	Security        Security
 	Registry        Registry
 	Extra           map[string]any // x-… keys
+
+	written written
 }
 
 // Standard is the least language standard a consumer must compile with.
@@ -117,4 +119,11 @@ type Security struct {
 type Registry struct {
 	Publish bool
 	Access  string // public | private
+}
+
+// written is what the document says in its own words, for messages about it.
+type written struct {
+	name, version string              // as they stand in the document
+	at            map[string]position // of every value, by pointer
+	unpublishable Problems            // parsed with a warning, refused by CheckPublish
 }

@@ -110,8 +110,14 @@ func asciiLower(s string) string {
 	}, s)
 }
 
-// String returns "@acme/zlib".
-func (n Name) String() string { return "@" + n.Namespace + "/" + n.Base }
+// String returns "@acme/zlib", or "zlib" for a name in a work tree that leaves
+// its namespace out.
+func (n Name) String() string {
+	if n.Namespace == "" {
+		return n.Base
+	}
+	return "@" + n.Namespace + "/" + n.Base
+}
 
 // Repo returns the OCI repository below the registry's prefix: "acme/zlib".
 func (n Name) Repo() string { return n.Namespace + "/" + n.Base }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// MaxRangeLen is the longest range accepted, in bytes. Ours: four times the
-// longest version, which bounds the comparators as well.
+// MaxRangeLen is the longest range accepted, in bytes. Ours: more than four of
+// the longest versions, and a bound on the number of comparators as well.
 const MaxRangeLen = 512
 
 // Range is a set of versions. The zero Range contains every release that is
@@ -141,7 +141,7 @@ func parseComparator(op, text string) ([]comparator, error) {
 	next := before(v, v.parts-1)
 	switch op {
 	case ">":
-		next.op = ">="
+		next.op, next.key = ">=", next.key+releaseSuffix
 		return []comparator{next}, nil
 	case ">=":
 		return []comparator{at}, nil
@@ -153,6 +153,9 @@ func parseComparator(op, text string) ([]comparator, error) {
 		return []comparator{at, next}, nil
 	}
 }
+
+// releaseSuffix completes a coreKey to the key of the dotted release.
+const releaseSuffix = "!~0"
 
 // rangeFixes keeps of a version's remedies those that help in a range.
 func rangeFixes(op, text string, e *Error) []string {

@@ -74,7 +74,8 @@ func ParseVersion(s string) (Version, error) {
 	}
 	if s[0] == 'v' || s[0] == 'V' {
 		if v, err := ParseVersion(s[1:]); err == nil {
-			return Version{}, versionError("version %s starts with %c: the tag is the version alone", quoted(s), s[0]).Fix("write %s", v)
+			return Version{}, versionError("version %s starts with %c: the tag is the version alone", quoted(s), s[0]).
+				Fix("write %s; the project's own spelling may stand in upstream_version", v)
 		}
 	}
 	if looseDateRE.MatchString(s) {
@@ -82,7 +83,7 @@ func ParseVersion(s string) (Version, error) {
 	}
 	if monthRE.MatchString(s) {
 		return Version{}, versionError("version %s looks like a year and a month", quoted(s)).
-			Fix("write the whole date, %s-01, or %s", s, strings.Replace(s, "-", ".", 1))
+			Fix("write the whole date, %s-01, or %s, and the project's own spelling in upstream_version", s, strings.Replace(s, "-", ".", 1))
 	}
 	m := versionRE.FindStringSubmatch(s)
 	if m == nil {
@@ -114,10 +115,11 @@ func parseDate(s string) (Version, error) {
 	m := dateRE.FindStringSubmatch(s)
 	if m == nil {
 		return Version{}, versionError("version %s looks like a date but is none", quoted(s)).
-			Fix("write a date as YYYY-MM-DD or YYYY-MM-DD.N")
+			Fix("write a date as YYYY-MM-DD or YYYY-MM-DD.N, or put the spelling into upstream_version")
 	}
 	if _, err := time.Parse(time.DateOnly, m[1]); err != nil {
-		return Version{}, versionError("version %s looks like a date, and the calendar has no such day", quoted(s))
+		return Version{}, versionError("version %s looks like a date, and the calendar has no such day", quoted(s)).
+			Fix("correct it, or put it into upstream_version and choose a version beside it")
 	}
 	nums := strings.Split(m[1], "-")
 	if m[2] != "" {
@@ -134,7 +136,7 @@ func (v Version) finish(nums []string, hyphen bool) (Version, error) {
 			switch {
 			case id == "":
 				return Version{}, versionError("version %s has an empty prerelease identifier", quoted(v.raw)).
-					Fix("put one of 0-9, A-Z, a-z or - between the dots")
+					Fix("put one of 0-9, A-Z, a-z or - between the dots, or the whole into upstream_version")
 			case !preRE.MatchString(id):
 				return Version{}, notVersion(v.raw)
 			case isDigits(id) && len(id) > 1 && id[0] == '0':
