@@ -11,6 +11,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/store"
+	"github.com/clydepm/clyde-registry/pkg/store/storetest"
 )
 
 func open(t testing.TB, o store.Options) *store.DB {
@@ -106,4 +107,11 @@ func BenchmarkPublish(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "publishes/s")
 		})
 	}
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, now func() time.Time) *store.DB {
+		return open(t, store.Options{Now: now})
+	})
 }
