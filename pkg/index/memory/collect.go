@@ -275,22 +275,36 @@ func (s *search) facets(counts *[counted][]int32, f filter) []index.Facet {
 				chosen = ff.want
 			}
 		}
-		var values []index.FacetValue
+		t := s.st.tables[i]
+		better := func(a, b index.FacetValue) int {
+			return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
+		}
+		// The best values are kept in order as they come: a table may have as
+		// many values as there are packages, and only a few are shown.
+		values := make([]index.FacetValue, 0, index.MaxFacetValues+1)
+		var rest []index.FacetValue
 		for id, n := range c {
-			if n > 0 {
-				values = append(values, index.FacetValue{Value: s.st.tables[i].values[id], Count: int(n)})
+			if n == 0 {
+				continue
+			}
+			v := index.FacetValue{Value: t.values[id], Count: int(n)}
+			if len(values) == index.MaxFacetValues && better(v, values[len(values)-1]) > 0 {
+				if chosen != nil && chosen.has(uint32(id)) {
+					rest = append(rest, v)
+				}
+				continue
+			}
+			at, _ := slices.BinarySearchFunc(values, v, better)
+			values = slices.Insert(values, at, v)
+			if len(values) > index.MaxFacetValues {
+				if last := values[index.MaxFacetValues]; chosen != nil && chosen.has(t.ids[last.Value]) {
+					rest = append(rest, last)
+				}
+				values = values[:index.MaxFacetValues]
 			}
 		}
-		slices.SortFunc(values, func(a, b index.FacetValue) int {
-			return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
-		})
-		if len(values) > index.MaxFacetValues {
-			rest := slices.DeleteFunc(slices.Clone(values[index.MaxFacetValues:]), func(v index.FacetValue) bool {
-				return chosen == nil || !chosen.has(s.st.tables[i].ids[v.Value])
-			})
-			rest = rest[:min(len(rest), index.MaxFilterValues)]
-			values = append(values[:index.MaxFacetValues:index.MaxFacetValues], rest...)
-		}
+		slices.SortFunc(rest, better)
+		values = append(values, rest[:min(len(rest), index.MaxFilterValues)]...)
 		if len(values) > 0 {
 			out = append(out, index.Facet{Name: facetNames[i], Values: values})
 		}

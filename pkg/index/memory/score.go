@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -283,11 +282,22 @@ func (s *search) expand(v *vocab, ids []int32, except int32) []int32 {
 		}
 	}
 	if len(s.terms) > maxExpansions {
-		slices.SortFunc(s.terms, func(a, b int32) int {
-			x, y := &v.terms[a], &v.terms[b]
-			return cmp.Or(cmp.Compare(y.public, x.public), strings.Compare(x.text, y.text))
+		counts := make([]int32, len(s.terms))
+		for i, id := range s.terms {
+			counts[i] = v.terms[id].public
+		}
+		slices.Sort(counts)
+		least := counts[len(counts)-maxExpansions]
+		more, _ := slices.BinarySearch(counts, least+1)
+		equal := maxExpansions - (len(counts) - more) // of those as frequent as the last
+		s.terms = slices.DeleteFunc(s.terms, func(id int32) bool {
+			n := v.terms[id].public
+			if n == least {
+				equal--
+				return equal < 0
+			}
+			return n < least
 		})
-		s.terms = s.terms[:maxExpansions]
 		s.cut = true
 	}
 	return s.terms
