@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -33,7 +34,11 @@ func (r *Registry) OpenBlob(ctx context.Context, repo string, d digest.Digest) (
 	if err := checkRepo(repo); err != nil {
 		return nil, 0, err
 	}
-	if !r.disk.HasBlob(repo, d) {
+	ok, err := r.disk.HasBlob(repo, d)
+	if err != nil {
+		return nil, 0, fmt.Errorf("registry: blob: %w", err)
+	}
+	if !ok {
 		return nil, 0, blobUnknown(repo, d)
 	}
 	f, size, err := r.disk.OpenBlob(d)
@@ -42,6 +47,16 @@ func (r *Registry) OpenBlob(ctx context.Context, repo string, d digest.Digest) (
 		return nil, 0, blobUnknown(repo, d)
 	}
 	return f, size, err
+}
+
+// Stat returns the size in bytes of a blob of the repository, or
+// clyde.ErrNotFound.
+func (r *Registry) Stat(ctx context.Context, repo string, d digest.Digest) (int64, error) {
+	f, size, err := r.OpenBlob(ctx, repo, d)
+	if err != nil {
+		return 0, err
+	}
+	return size, f.Close()
 }
 
 func (r *Registry) getBlob(w http.ResponseWriter, req *http.Request, c call) error {
@@ -73,8 +88,8 @@ func (r *Registry) deleteBlob(w http.ResponseWriter, req *http.Request, c call) 
 	if r.o.Accept != AcceptAny {
 		return clyde.Errorf(clyde.ErrInvalid, "blobs of packages cannot be deleted").WithCode("method_not_allowed").Fix("Yank the version: clyde yank @%s VERSION.", c.repo)
 	}
-	if !r.disk.HasBlob(c.repo, d) {
-		return blobUnknown(c.repo, d)
+	if ok, err := r.disk.HasBlob(c.repo, d); err != nil || !ok {
+		return errors.Join(err, blobUnknown(c.repo, d))
 	}
 	errUsed := clyde.Errorf(clyde.ErrDenied, "a package of %s needs the blob", c.repo).WithCode("blob_in_use")
 	err := r.eachManifest(ctx, c.repo, func(m store.Manifest) error {

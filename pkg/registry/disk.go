@@ -24,7 +24,7 @@ type disk interface {
 	// OpenBlob opens a blob's file and says how large it is.
 	OpenBlob(d digest.Digest) (*os.File, int64, error)
 	// HasBlob reports whether repo links the blob.
-	HasBlob(repo string, d digest.Digest) bool
+	HasBlob(repo string, d digest.Digest) (bool, error)
 	Close() error
 }
 
@@ -88,9 +88,12 @@ func (d *plainDisk) OpenBlob(dg digest.Digest) (*os.File, int64, error) {
 	return f, st.Size(), nil
 }
 
-func (d *plainDisk) HasBlob(repo string, dg digest.Digest) bool {
+func (d *plainDisk) HasBlob(repo string, dg digest.Digest) (bool, error) {
 	_, err := os.Stat(filepath.Join(d.root, filepath.FromSlash(layerLink(repo, dg))))
-	return err == nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // putOnce writes a file whose content follows from its name, unless it is there.

@@ -46,6 +46,7 @@ var ociCodes = map[string]string{
 	"upload_invalid":        "BLOB_UPLOAD_INVALID",
 	"range_invalid":         "RANGE_INVALID",
 	"size_invalid":          "SIZE_INVALID",
+	"size_mismatch":         "SIZE_INVALID",
 	"unsupported":           "UNSUPPORTED",
 	"method_not_allowed":    "UNSUPPORTED",
 }
@@ -73,6 +74,10 @@ func statusOf(e *clyde.Error) (int, string) {
 		code = c
 	}
 	switch e.Code {
+	case "blob_unknown":
+		if status == http.StatusBadRequest { // a manifest's, not one that was asked for
+			code = "MANIFEST_BLOB_UNKNOWN"
+		}
 	case "range_invalid":
 		status = http.StatusRequestedRangeNotSatisfiable
 	case "method_not_allowed":

@@ -99,14 +99,16 @@ func (r *Registry) beginUpload(w http.ResponseWriter, req *http.Request, c call)
 // mounts from it, and only what it holds; anything else looks like absence, so
 // that the client uploads.
 func (r *Registry) mount(ctx context.Context, c call, from string, d digest.Digest) (bool, error) {
-	if r.disk.HasBlob(c.repo, d) {
-		return true, nil
+	if ok, err := r.disk.HasBlob(c.repo, d); ok || err != nil {
+		return ok, err
 	}
 	if from == "" || checkRepo(from) != nil {
 		return false, nil
 	}
-	ok, err := r.visible(ctx, c.p, from)
-	if err != nil || !ok || !r.disk.HasBlob(from, d) {
+	if ok, err := r.visible(ctx, c.p, from); err != nil || !ok {
+		return false, err
+	}
+	if ok, err := r.disk.HasBlob(from, d); err != nil || !ok {
 		return false, err
 	}
 	f, _, err := r.disk.OpenBlob(d)
