@@ -189,7 +189,10 @@ func (w *worker[T]) wait(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-w.freed:
-	case <-w.Wake:
+	case _, open := <-w.Wake:
+		if !open {
+			w.Wake = nil // polling goes on
+		}
 	case <-poll.C:
 	}
 }

@@ -9,10 +9,9 @@
 //
 // Statements are plain files, query/*.sql, in blocks that begin with
 // "-- name: X"; they are prepared once per connection and called by that name,
-// and a test prepares every one. A generator (sqlc) was tried and left out: it
-// would build a C++ parser into every checkout to save the thirty scan
-// functions written here by hand, and it types SQLite's booleans and NULLs less
-// well than those do.
+// and a test prepares every one. A generator (sqlc) is left out: its tool is
+// slow to build, and it adds a generated package and a step to every change, to
+// save the few scan functions written here by hand.
 //
 // They are portable: text, bigint, boolean and bytes, $1 placeholders,
 // ON CONFLICT, RETURNING. What only one engine has stands in its migrations.

@@ -56,6 +56,8 @@ type DB struct {
 
 	changesMu    sync.Mutex
 	changesReady chan struct{}
+
+	close func() error // once
 }
 
 // Options says where the database is.
@@ -72,6 +74,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 		path: o.Path, now: o.Now,
 		eventsReady: make(chan struct{}, 1), changesReady: make(chan struct{}),
 	}
+	db.close = sync.OnceValue(db.closeAll)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, db.Close())
@@ -188,8 +191,11 @@ func checkVersion(ctx context.Context, p *goose.Provider) error {
 	return nil
 }
 
-// Close waits for writes in hand.
-func (db *DB) Close() error {
+// Close waits for writes in hand and in the queue; later ones are
+// clyde.ErrUnavailable. Closing again does nothing and returns the same.
+func (db *DB) Close() error { return db.close() }
+
+func (db *DB) closeAll() error {
 	var errs []error
 	if db.writer != nil {
 		errs = append(errs, db.writer.close())

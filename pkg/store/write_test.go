@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -153,7 +154,7 @@ func TestCloseWaitsAndRefuses(t *testing.T) {
 	})
 	queued(t, db, 1)
 	closed := make(chan error)
-	go func() { closed <- db.writer.close() }()
+	go func() { closed <- db.Close() }()
 	for {
 		db.writer.mu.Lock()
 		done := db.writer.closed
@@ -171,8 +172,29 @@ func TestCloseWaitsAndRefuses(t *testing.T) {
 	if err := db.RenewEpoch(t.Context()); !errors.Is(err, clyde.ErrUnavailable) {
 		t.Errorf("a write after Close = %v; want unavailable", err)
 	}
-	db.writer = nil
 	if err := db.Close(); err != nil {
+		t.Errorf("Close again = %v", err)
+	}
+}
+
+// The release before a migration must run on the schema after it.
+func TestMigrationsOnlyAdd(t *testing.T) {
+	t.Parallel()
+	err := fs.WalkDir(migrations, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := migrations.ReadFile(path)
+		for line := range strings.Lines(string(b)) {
+			for _, word := range []string{"DROP TABLE", "DROP COLUMN", "RENAME", "+goose Down"} {
+				if strings.Contains(line, word) {
+					t.Errorf("%s: %s", path, line)
+				}
+			}
+		}
+		return err
+	})
+	if err != nil {
 		t.Error(err)
 	}
 }
