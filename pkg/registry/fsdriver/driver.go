@@ -1,0 +1,125 @@
+package fsdriver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/distribution/distribution/v3/registry/storage/driver/base"
+	"github.com/distribution/distribution/v3/registry/storage/driver/factory"
+)
+
+// Name is the driver's name in distribution's factory.
+const Name = "clydefs"
+
+const (
+	// DefaultSmallFile is the largest file kept in the journal, in bytes. A
+	// file above it costs two or three syncs of its own; below, writing it twice is cheaper.
+	DefaultSmallFile = 128 << 10
+
+	// MaxSmallFile bounds Options.SmallFile, in bytes, and with it a frame.
+	MaxSmallFile = 2 << 20
+
+	// DefaultJournalSize is the size at which a journal is checkpointed, in
+	// bytes. It bounds what a start has to replay.
+	DefaultJournalSize = 64 << 20
+
+	// DefaultMaxPending is how much may wait in memory for a Sync, in bytes,
+	// before a write syncs by itself.
+	DefaultMaxPending = 32 << 20
+)
+
+// Options configure New. Zero values mean the defaults.
+type Options struct {
+	Root        string // directory; made if absent
+	FS          FS     // nil means OS()
+	SmallFile   int    // bytes; see DefaultSmallFile
+	JournalSize int64  // bytes; see DefaultJournalSize
+	MaxPending  int64  // bytes; see DefaultMaxPending
+}
+
+type embedded struct{ base.Base }
+
+// Driver is a storagedriver.StorageDriver on a directory. Its methods may be
+// called concurrently.
+type Driver struct {
+	embedded
+	disk *disk
+}
+
+var _ storagedriver.StorageDriver = (*Driver)(nil)
+
+// New opens a directory, replaying what an earlier process left in journals.
+func New(ctx context.Context, o Options) (*Driver, error) {
+	if o.Root == "" {
+		return nil, errors.New("fsdriver: no root directory")
+	}
+	root, err := filepath.Abs(o.Root)
+	if err != nil {
+		return nil, fmt.Errorf("fsdriver: %w", err)
+	}
+	if o.FS == nil {
+		o.FS = OS()
+	}
+	if o.SmallFile == 0 {
+		o.SmallFile = DefaultSmallFile
+	}
+	if o.JournalSize == 0 {
+		o.JournalSize = DefaultJournalSize
+	}
+	if o.MaxPending == 0 {
+		o.MaxPending = DefaultMaxPending
+	}
+	if o.SmallFile < 0 || o.SmallFile > MaxSmallFile || o.JournalSize < 0 || o.MaxPending < 0 {
+		return nil, fmt.Errorf("fsdriver: a limit is negative, or SmallFile is above %d bytes", MaxSmallFile)
+	}
+	d := &disk{
+		files: o.FS, root: root, own: filepath.Join(root, ownDir), opt: o,
+		memory: map[string]*entry{}, memDirs: map[string]int{}, dirs: map[string]*dirState{},
+		moving: map[string]chan struct{}{}, fresh: map[string]struct{}{},
+		writers: map[string]string{}, settled: map[string]struct{}{},
+	}
+	if err := d.recover(ctx); err != nil {
+		return nil, fmt.Errorf("fsdriver: open %s: %w", root, err)
+	}
+	return &Driver{embedded: embedded{base.Base{StorageDriver: d}}, disk: d}, nil
+}
+
+// Sync makes everything stored before the call durable, whoever stored it. After
+// an error nothing may be acknowledged.
+func (d *Driver) Sync(ctx context.Context) error {
+	if err := d.disk.sync(ctx); err != nil {
+		return fmt.Errorf("fsdriver: %w", err)
+	}
+	return nil
+}
+
+// Close makes everything durable in the tree and removes the journal. Writes
+// fail after it; a second call does nothing.
+func (d *Driver) Close() error {
+	if err := d.disk.close(); err != nil {
+		return fmt.Errorf("fsdriver: close: %w", err)
+	}
+	return nil
+}
+
+type driverFactory struct{}
+
+// Create returns the *Driver given as parameter "driver".
+func (driverFactory) Create(_ context.Context, parameters map[string]any) (storagedriver.StorageDriver, error) {
+	d, ok := parameters["driver"].(*Driver)
+	if !ok || d == nil {
+		return nil, errors.New("fsdriver: parameter driver is not a *fsdriver.Driver")
+	}
+	return d, nil
+}
+
+var registerOnce = sync.OnceFunc(func() { factory.Register(Name, driverFactory{}) })
+
+// Register makes the driver known to distribution as Name. The parameter
+// "driver" of its configuration is the *Driver to use. Calls after the first
+// do nothing.
+func Register() { registerOnce() }

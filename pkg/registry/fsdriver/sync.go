@@ -1,0 +1,324 @@
+package fsdriver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+)
+
+// round is one sync of the journal that several callers of Sync share.
+type round struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// sync returns when everything appended before the call is durable.
+func (d *disk) sync(ctx context.Context) error {
+	d.mu.Lock()
+	if err := d.usable(); err != nil {
+		d.mu.Unlock()
+		return err
+	}
+	target := d.seq
+	d.mu.Unlock()
+	return d.syncTo(ctx, target)
+}
+
+// syncTo returns when frame target is durable. One caller leads a round; the
+// others wait for it and then see whether it covered what they wrote.
+func (d *disk) syncTo(ctx context.Context, target uint64) error {
+	for {
+		d.mu.Lock()
+		if d.durable >= target {
+			d.mu.Unlock()
+			return nil
+		}
+		if d.broken != nil {
+			d.mu.Unlock()
+			return d.broken
+		}
+		if r := d.round; r != nil {
+			d.mu.Unlock()
+			select {
+			case <-r.done:
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		r := &round{done: make(chan struct{})}
+		d.round = r
+		d.mu.Unlock()
+
+		r.err = d.lead()
+
+		d.mu.Lock()
+		d.round = nil
+		d.mu.Unlock()
+		close(r.done)
+		if r.err != nil {
+			return r.err
+		}
+		// What follows is not part of the promise: the journal has the content.
+		d.settle()
+	}
+}
+
+// lead makes all frames appended so far durable. Only the leader of the round
+// calls it, so the journal is not replaced by anyone else meanwhile.
+func (d *disk) lead() error {
+	d.mu.Lock()
+	j, seq := d.journal, d.seq
+	full := j.size >= d.opt.JournalSize && d.old == nil && !d.closed
+	d.mu.Unlock()
+	if full {
+		return d.rotate()
+	}
+	err := j.file.Sync()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		d.broken = fmt.Errorf("sync journal: %w", err)
+		return d.broken
+	}
+	d.durable = max(d.durable, seq)
+	return nil
+}
+
+// rotate begins a new journal, makes the old one durable to its last frame and
+// starts its checkpoint.
+func (d *disk) rotate() error {
+	next, err := createJournal(d.files, d.own, d.journal.number+1)
+	if err != nil {
+		return err // nothing changed; the next round tries again
+	}
+	seal, _ := newFrame(op{kind: opSeal})
+	d.mu.Lock()
+	old := d.journal
+	if err := d.appendLocked(seal); err != nil {
+		d.mu.Unlock()
+		return errors.Join(err, next.file.Close(), d.files.Remove(next.name))
+	}
+	seq, settled := d.seq, d.settled
+	d.journal, d.old, d.settled = next, old, map[string]struct{}{}
+	d.mu.Unlock()
+
+	err = old.file.Sync()
+	d.mu.Lock()
+	if err != nil {
+		d.broken = fmt.Errorf("sync journal: %w", err)
+		d.mu.Unlock()
+		return d.broken
+	}
+	d.durable = max(d.durable, seq)
+	d.mu.Unlock()
+	d.background.Go(func() { d.checkpoint(old, seq, settled) })
+	return nil
+}
+
+// checkpoint makes the old journal superfluous and removes it. If it fails, the
+// journal stays, which is always right, and the next round that finds its journal
+// full, or Close, or the next start, does the work again.
+func (d *disk) checkpoint(old *journal, seq uint64, settled map[string]struct{}) {
+	d.settle()
+	d.mu.Lock()
+	pending := len(d.queue) > 0 && d.queue[0].seq <= seq
+	// Frames up to seq were put into the tree before or after the journal was
+	// replaced; those after are noted in the new set.
+	for p := range d.settled {
+		settled[p] = struct{}{}
+	}
+	last := d.seq
+	d.mu.Unlock()
+	if pending {
+		return
+	}
+	if d.syncTree(settled) != nil {
+		return
+	}
+	// A newer version of a file of the old journal may be in the new journal
+	// only, and kept the old version out of the tree.
+	if d.syncTo(context.Background(), last) != nil {
+		return
+	}
+	if d.files.Remove(old.name) != nil || d.files.SyncDir(d.own) != nil {
+		return
+	}
+	_ = old.file.Close() // every frame of it is durable elsewhere
+	d.mu.Lock()
+	d.old = nil
+	d.mu.Unlock()
+}
+
+// syncTree makes the given files of the tree durable, or all of them at once
+// where the system can do that.
+func (d *disk) syncTree(paths map[string]struct{}) error {
+	if w, ok := d.files.(wholeSyncer); ok && len(paths) > 0 {
+		if err := w.SyncFS(d.root); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	for p := range paths {
+		if fi, err := d.files.Stat(d.full(p)); err == nil && !fi.IsDir() {
+			// What a deletion left is no file; its entry is what counts.
+			if err := d.syncFile(d.full(p)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		if err := d.syncNearest(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncNearest syncs the directories above p that exist.
+func (d *disk) syncNearest(p string) error {
+	for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
+		if fi, err := d.files.Stat(d.full(dir)); err == nil && fi.IsDir() {
+			return d.syncDirs(path.Join(dir, "x"))
+		}
+	}
+	return d.syncDirs("/x")
+}
+
+// settle writes the files that are durable in the journal to their place in
+// the tree. A failure leaves the rest in memory and in the journal, for the
+// next call.
+func (d *disk) settle() {
+	d.treeMu.Lock()
+	defer d.treeMu.Unlock()
+	for {
+		d.mu.Lock()
+		if len(d.queue) == 0 || d.queue[0].seq > d.durable {
+			if len(d.queue) == 0 {
+				d.queue = nil // let the array go
+			}
+			d.settleErr = nil
+			d.mu.Unlock()
+			return
+		}
+		e := d.queue[0]
+		current := d.memory[e.path] == e
+		if current {
+			d.settled[e.path] = struct{}{}
+		}
+		d.mu.Unlock()
+
+		var err error
+		if current {
+			err = d.writeFile(e.path, e.data)
+		}
+		d.mu.Lock()
+		if err != nil {
+			d.settleErr = fmt.Errorf("write %s from the journal: %w", e.path, err)
+			d.mu.Unlock()
+			return
+		}
+		d.queue = d.queue[1:]
+		d.queued -= int64(len(e.data))
+		if d.memory[e.path] == e {
+			delete(d.memory, e.path)
+			d.countDirsLocked(e.path, -1)
+		}
+		d.mu.Unlock()
+	}
+}
+
+// writeFile writes a whole file beside the tree and renames it into place.
+func (d *disk) writeFile(p string, data []byte) error {
+	temp := d.tempName()
+	if err := writeNew(d.files, temp, data); err != nil {
+		return err
+	}
+	if err := d.rename(temp, p); err != nil {
+		_ = d.files.Remove(temp)
+		return err
+	}
+	return nil
+}
+
+func writeNew(files FS, name string, data []byte) error {
+	f, err := files.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = files.Remove(name)
+	}
+	return err
+}
+
+// relieve keeps the memory of unsynced files bounded when nobody calls Sync.
+func (d *disk) relieve(ctx context.Context) error {
+	d.mu.Lock()
+	over := d.queued > d.opt.MaxPending
+	d.mu.Unlock()
+	if !over {
+		return nil
+	}
+	if err := d.sync(ctx); err != nil {
+		return err
+	}
+	d.settle()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.queued > d.opt.MaxPending && d.settleErr != nil {
+		return d.settleErr
+	}
+	return nil
+}
+
+// close makes everything durable in the tree and removes the journals.
+func (d *disk) close() (err error) {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return nil
+	}
+	broken := d.broken
+	target := d.seq
+	d.closed = true
+	d.mu.Unlock()
+	if broken == nil {
+		broken = d.syncTo(context.Background(), target)
+	}
+	d.background.Wait()
+	defer func() {
+		err = errors.Join(err, d.journal.file.Close())
+		if d.old != nil {
+			err = errors.Join(err, d.old.file.Close())
+		}
+	}()
+	if broken != nil {
+		return broken
+	}
+	d.settle()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.settleErr != nil {
+		return d.settleErr
+	}
+	if len(d.queue) > 0 {
+		return errors.New("files were written during Close; they are kept in the journal")
+	}
+	settled := d.settled
+	d.mu.Unlock()
+	err = d.syncTree(settled)
+	d.mu.Lock()
+	if err != nil {
+		return err
+	}
+	if d.old != nil {
+		// Its checkpoint failed; the next start repeats it.
+		return nil
+	}
+	if err := d.files.Remove(d.journal.name); err != nil {
+		return err
+	}
+	return d.files.SyncDir(d.own)
+}
