@@ -231,3 +231,40 @@ func TestClientsCosignAttestationIsNoSignature(t *testing.T) {
 		})
 	}
 }
+
+// With any kind of key, ours verifies cosign's, and cosign thinks of ours what it
+// thinks of its own: cosign verify --key hashes with SHA-256 whatever the key,
+// so it refuses P-384 and Ed25519 signatures that it made itself.
+func TestClientsKeyTypes(t *testing.T) {
+	t.Parallel()
+	for name, k := range keyTypes(t) {
+		p := imported(t, k)
+		for _, major := range []string{"v2", "v3"} {
+			t.Run(major+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				c := needCosign(t, major)
+				c.write(t, "team.key", p.private)
+				c.write(t, "team.pub", p.public)
+				args := []string{"sign", "--key", "team.key", "--allow-http-registry"}
+				if major == "v3" {
+					c.noServices(t)
+					args = append(args, "--signing-config", "signing.json")
+				} else {
+					args = append(args, "--tlog-upload=false")
+				}
+				r := newRegistry(t, true)
+				sub := r.publish(t, "acme", "theirs", "1.3.1")
+				c.run(t, append(args, ref(r, sub))...)
+				wantState(t, mustVerify(t, r, sub, p.key), signing.StateVerified)
+				_, theirs := c.verify(t, ref(r, sub), "team.pub")
+				for format, opts := range map[string]signing.SignOptions{"bundle": {}, "legacy": {NoBundle: true, Legacy: true}} {
+					sub := r.publish(t, "acme", format, "1.3.1")
+					mustSign(t, r, p, sub, opts)
+					if out, err := c.verify(t, ref(r, sub), "team.pub"); (err == nil) != (theirs == nil) {
+						t.Errorf("cosign verify of our %s: %v; of its own: %v\n%s", format, err, theirs, out)
+					}
+				}
+			})
+		}
+	}
+}

@@ -63,6 +63,10 @@ func LoadSigner(data, pass []byte) (*KeySigner, error) {
 		return nil, clyde.Errorf(clyde.ErrInvalid, "the private key does not open with this password").
 			WithCode("bad_key_password").Fix("Set CLYDE_KEY_PASSWORD or COSIGN_PASSWORD to the key's password.").Because(err)
 	}
+	return newKeySigner(sv)
+}
+
+func newKeySigner(sv signature.SignerVerifier) (*KeySigner, error) {
 	pub, err := sv.PublicKey()
 	if err != nil {
 		return nil, badKey("the private key has no public half").Because(err)
