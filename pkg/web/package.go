@@ -1,0 +1,298 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/clydepm/clyde-registry/pkg/artifact"
+	"github.com/clydepm/clyde-registry/pkg/catalog"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+// head is what every page about a package shows above its tabs.
+type head struct {
+	base
+	Tab     string
+	Package catalog.Package
+	Release catalog.Release
+	Latest  bool
+	Pinned  string // version for links; "" on the package's own page
+}
+
+// name reads the package's name out of the path. Done is true when the
+// address was another spelling and a redirect has been sent.
+func (s *Web) name(w http.ResponseWriter, r request) (n clyde.Name, done bool, err error) {
+	ns := r.PathValue("ns")
+	if rest, ok := strings.CutPrefix(ns, "@"); ok {
+		path := strings.Replace(r.URL.Path, "/packages/@", "/packages/", 1)
+		if _, err := clyde.ParseName("@" + rest + "/" + r.PathValue("name")); err != nil {
+			return n, false, err
+		}
+		return n, true, to(w, r, path, http.StatusMovedPermanently)
+	}
+	n, err = clyde.ParseName("@" + ns + "/" + r.PathValue("name"))
+	return n, false, err
+}
+
+// head finds the package and the version that the path names. A version
+// "latest" is redirected to the one it means.
+func (s *Web) head(w http.ResponseWriter, r request, tab string) (h head, ref catalog.Ref, done bool, err error) {
+	n, done, err := s.name(w, r)
+	if done || err != nil {
+		return h, ref, done, err
+	}
+	ref = catalog.Ref{Name: n, Version: r.PathValue("version")}
+	h.base, h.Tab = s.base(r, n.String()), tab
+	if h.Package, err = s.o.Catalog.Package(r.Context(), r.who, n); err != nil {
+		return h, ref, false, err
+	}
+	if ref.Version == "latest" {
+		path := strings.Replace(r.URL.Path, n.Repo()+"/latest", n.Repo()+"/"+h.Package.Latest, 1)
+		return h, ref, true, to(w, r, path, http.StatusFound)
+	}
+	if ref.Version == "" && h.Package.Latest == "" {
+		return h, ref, false, nil // no version is left: the page says so
+	}
+	if h.Release, err = s.o.Catalog.Release(r.Context(), r.who, ref); err != nil {
+		return h, ref, false, err
+	}
+	if ref.Version != "" && ref.Version != h.Release.Version {
+		path := strings.Replace(r.URL.Path, n.Repo()+"/"+ref.Version, n.Repo()+"/"+h.Release.Version, 1)
+		return h, ref, true, to(w, r, path, http.StatusMovedPermanently)
+	}
+	h.Pinned = ref.Version
+	ref.Version = h.Release.Version
+	h.Latest = h.Release.Version == h.Package.Latest
+	if h.Pinned != "" {
+		h.Title += " " + h.Pinned
+	}
+	return h, ref, false, nil
+}
+
+// facts is what the rail of a package page lists: from the version's own
+// manifest, or the package's where there is none.
+type facts struct {
+	Description, License, Kind, Language, Homepage, Repository, Docs, Issues, Upstream string
+	Standards, Keywords, Platforms                                                     []string
+	Authors                                                                            []string
+}
+
+type packagePage struct {
+	head
+	Facts   facts
+	Readme  template.HTML
+	Install []install
+	Headers []string
+	More    int // headers that are not shown
+}
+
+// shownHeaders is how many public headers the page lists.
+const shownHeaders = 12
+
+// install is one way to get the package.
+type install struct {
+	Title string
+	Note  string
+	Text  string
+}
+
+func (s *Web) pkg(w http.ResponseWriter, r request) error {
+	h, ref, done, err := s.head(w, r, "readme")
+	if done || err != nil {
+		return err
+	}
+	p := packagePage{head: h, Facts: factsOf(h)}
+	if h.Release.Version != "" {
+		readme, err := s.o.Catalog.Readme(r.Context(), r.who, ref)
+		if err != nil && !errors.Is(err, clyde.ErrNotFound) {
+			return err
+		}
+		p.Readme = template.HTML(readme.HTML) //nolint:gosec // the catalog's word: sanitised by pkg/markdown
+		p.Install = s.installs(h, ref.Name)
+		p.Headers = h.Release.Headers
+		if n := len(p.Headers); n > shownHeaders {
+			p.Headers, p.More = p.Headers[:shownHeaders], n-shownHeaders
+		}
+	}
+	return s.render(w, r, http.StatusOK, "package.html", p)
+}
+
+func (s *Web) pkgSlash(w http.ResponseWriter, r request) error {
+	return to(w, r, strings.TrimSuffix(r.URL.Path, "/"), http.StatusMovedPermanently)
+}
+
+// installs lists ways that work as they stand, for this version.
+func (s *Web) installs(h head, n clyde.Name) []install {
+	rel := h.Release
+	spec := n.String() + "@" + rel.Version
+	byTag := s.o.Host + "/" + n.Repo() + ":" + rel.Version
+	if strings.ContainsRune(rel.Version, '+') || s.o.Host == "" {
+		byTag = rel.Reference // a tag cannot hold a plus
+	}
+	out := []install{
+		{"clyde", "Checks the digest of every byte, then unpacks.", "clyde pull " + spec},
+		{"package.yaml", "As a dependency of your own package.", "requires:\n  \"" + n.String() + "\": \"^" + rel.Version + "\""},
+		{"oras", "Any OCI client will do.", "oras pull " + byTag},
+	}
+	if hex, ok := strings.CutPrefix(rel.SourceDigest, "sha256:"); ok && !h.Package.Private && s.o.PublicURL != "" {
+		ext := ".tar.gz"
+		if rel.SourceType == artifact.TypeSourceZstd {
+			ext = ".tar.zst"
+		}
+		blob := s.o.PublicURL + "/v2/" + n.Repo() + "/blobs/" + rel.SourceDigest
+		file := n.Base + "-" + rel.Version + ext
+		out = append(out,
+			install{"CMake", "Without any client: CMake fetches the source and checks its digest.",
+				"include(FetchContent)\nFetchContent_Declare(" + n.Base + "\n  URL " + blob + "\n  URL_HASH SHA256=" + hex + "\n  DOWNLOAD_NAME " + file + ")\nFetchContent_MakeAvailable(" + n.Base + ")"},
+			install{"curl", "The source archive alone.", "curl -fLo " + file + " " + blob})
+	}
+	if rel.Signed == "verified" {
+		out = append(out, install{"verify", "With the publisher's public key, got from the publisher.",
+			"cosign verify --key cosign.pub --insecure-ignore-tlog=true " + rel.Reference + "\nclyde verify --key cosign.pub " + spec})
+	}
+	return out
+}
+
+// factsOf reads the manifest leniently: it was checked when it was published,
+// and a field of a shape unknown to this page is left out, not an error.
+func factsOf(h head) facts {
+	p := h.Package
+	f := facts{Description: p.Description, License: p.License, Kind: p.Kind, Language: p.Language, Homepage: p.Homepage, Repository: p.Repository,
+		Docs: p.Docs, Keywords: p.Keywords, Platforms: p.Platforms, Upstream: h.Release.UpstreamVersion}
+	if p.Standard != "" {
+		f.Standards = []string{p.Standard}
+	}
+	var m map[string]any
+	if len(h.Release.Manifest) == 0 || json.Unmarshal(h.Release.Manifest, &m) != nil {
+		return f
+	}
+	str := func(key string) string { v, _ := m[key].(string); return v }
+	if !h.Latest {
+		f.Description, f.License, f.Homepage, f.Repository, f.Docs = str("description"), str("license"), str("homepage"), str("repository"), str("documentation")
+	}
+	f.Issues = str("issues")
+	if list, ok := m["authors"].([]any); ok {
+		for _, a := range list {
+			switch a := a.(type) {
+			case string:
+				f.Authors = append(f.Authors, a)
+			case map[string]any:
+				if name, ok := a["name"].(string); ok {
+					f.Authors = append(f.Authors, name)
+				}
+			}
+		}
+	}
+	return f
+}
+
+type versionsPage struct {
+	head
+	Versions []catalog.Release
+}
+
+func (s *Web) versions(w http.ResponseWriter, r request) error {
+	h, ref, done, err := s.head(w, r, "versions")
+	if done || err != nil {
+		return err
+	}
+	p := versionsPage{head: h}
+	p.Title += " versions"
+	if p.Versions, err = s.o.Catalog.Versions(r.Context(), r.who, ref.Name); err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "versions.html", p)
+}
+
+type dependenciesPage struct {
+	head
+	Groups []dependencyGroup
+	Total  int
+}
+
+type dependencyGroup struct {
+	Title, Note string
+	Items       []catalog.Dependency
+}
+
+func (s *Web) dependencies(w http.ResponseWriter, r request) error {
+	h, ref, done, err := s.head(w, r, "dependencies")
+	if done || err != nil {
+		return err
+	}
+	deps, err := s.o.Catalog.Dependencies(r.Context(), r.who, ref)
+	if err != nil {
+		return err
+	}
+	p := dependenciesPage{head: h, Total: len(deps)}
+	p.Title += " dependencies"
+	for _, g := range []struct{ kind, title, note string }{
+		{"requires", "Requires", "to build and to use it"},
+		{"build_requires", "Build requires", "tools to build it with"},
+		{"dev_requires", "Development requires", "only to work on it"},
+	} {
+		var items []catalog.Dependency
+		for _, d := range deps {
+			if d.Kind == g.kind {
+				items = append(items, d)
+			}
+		}
+		if len(items) > 0 {
+			p.Groups = append(p.Groups, dependencyGroup{g.title, g.note, items})
+		}
+	}
+	return s.render(w, r, http.StatusOK, "dependencies.html", p)
+}
+
+// dependentsLimit is how many dependents one page lists.
+const dependentsLimit = 50
+
+type dependentsPage struct {
+	head
+	Items []catalog.Dependent
+	Next  string // cursor
+	Later bool   // not the first page
+}
+
+func (s *Web) dependents(w http.ResponseWriter, r request) error {
+	h, ref, done, err := s.head(w, r, "dependents")
+	if done || err != nil {
+		return err
+	}
+	cursor := r.URL.Query().Get("cursor")
+	p := dependentsPage{head: h, Later: cursor != ""}
+	p.Title += " dependents"
+	if p.Items, p.Next, err = s.o.Catalog.Dependents(r.Context(), r.who, ref.Name, cursor, dependentsLimit); err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "dependents.html", p)
+}
+
+type candidatesPage struct {
+	base
+	Name  string
+	Items []catalog.Package
+}
+
+// short answers for a name without its namespace: for people, never for
+// installing.
+func (s *Web) short(w http.ResponseWriter, r request) error {
+	name := r.PathValue("name")
+	if err := clyde.CheckBase(name); err != nil {
+		return err
+	}
+	items, err := s.o.Catalog.Candidates(r.Context(), r.who, name)
+	if err != nil {
+		return err
+	}
+	switch len(items) {
+	case 0:
+		return clyde.Errorf(clyde.ErrNotFound, "No package is called %s.", name)
+	case 1:
+		return to(w, r, packageURL(items[0].Name, ""), http.StatusFound)
+	}
+	return s.render(w, r, http.StatusOK, "candidates.html", candidatesPage{s.base(r, name), name, items})
+}
