@@ -279,7 +279,10 @@ func describe(n *yaml.Node) string {
 	case scalarBool:
 		return "the boolean " + strings.ToLower(n.Value)
 	case scalarNumber:
-		return "the number " + numberText(n.Value)
+		if text := numberText(n.Value); text != n.Value {
+			return "the number " + text
+		}
+		return "a number"
 	}
 	return "text"
 }

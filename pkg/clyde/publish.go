@@ -132,7 +132,7 @@ func (c *publishCheck) requirements(pointer string, list []Requirement, namespac
 		if !repo.IsZero() && id == repo.Identity() && pointer != "/conflicts" {
 			c.add(at, "requirement_self", "the package requires itself")
 		}
-		if r.Range.IsAny() && r.Local == "" && r.Git == "" && pointer == "/requires" {
+		if !r.Range.IsZero() && r.Range.IsAny() && pointer == "/requires" {
 			c.add(at, "requirement_any", "any version of %s is allowed, and the next major one may break this package: write a range such as ^1.2", r.Name).Warning = true
 		}
 	}
