@@ -44,7 +44,7 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 		return clyde.Errorf(clyde.ErrConflict, "the backup's file exists already").Fix("name a new file")
 	}
 	part := path + ".part"
-	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := ignoreAbsent(os.Remove(part)); err != nil {
 		return err
 	}
 	defer func() {
@@ -61,11 +61,7 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	if err := renewEpochOf(ctx, part); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(part, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	if err := syncFile(part); err != nil {
 		return err
 	}
 	if err := os.Rename(part, path); err != nil {

@@ -178,3 +178,57 @@ func alter(t *testing.T, path, stmt string) {
 		t.Fatal(err)
 	}
 }
+
+// A backup restored elsewhere has what the database had, and never lands on
+// another database or between one and its log.
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	ctx, dir := t.Context(), t.TempDir()
+	db := open(t, store.Options{Path: filepath.Join(dir, "live.db")})
+	if err := publish(ctx, db, "acme/zlib", "1.0.0", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.AddAudit(ctx, store.AuditEntry{Action: "token.create"}); err != nil {
+		t.Fatal(err)
+	}
+	backup := filepath.Join(dir, "backup.db")
+	if err := db.Backup(ctx, backup); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		path := filepath.Join(dir, "taken"+suffix+".db")
+		if err := os.WriteFile(path+suffix, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Restore(ctx, backup, path); !errors.Is(err, clyde.ErrConflict) {
+			t.Errorf("Restore beside %q = %v; want a conflict", suffix, err)
+		}
+	}
+	bad := filepath.Join(dir, "bad.db")
+	if err := os.WriteFile(bad, []byte("no database at all, whatever its name says about it"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Restore(ctx, bad, filepath.Join(dir, "new.db")); !errors.Is(err, clyde.ErrInvalid) {
+		t.Errorf("Restore of a bad file = %v; want invalid", err)
+	}
+	epochs := make(map[string]bool)
+	for _, name := range []string{"one.db", "two.db"} {
+		path := filepath.Join(dir, name)
+		if err := store.Restore(ctx, backup, path); err != nil {
+			t.Fatal(err)
+		}
+		back := open(t, store.Options{Path: path})
+		tag, err := back.Tag(ctx, "acme/zlib", "1.0.0")
+		if err != nil || tag.Digest != manifest("", 1).Digest {
+			t.Errorf("Tag = %+v, %v", tag, err)
+		}
+		if as, err := back.Audit(ctx, 0, 9); err != nil || len(as) != 1 {
+			t.Errorf("Audit = %v, %v; want one line", as, err)
+		}
+		epoch, err := back.Epoch(ctx)
+		if err != nil || epochs[epoch] {
+			t.Errorf("epoch %q, %v; want a new one", epoch, err)
+		}
+		epochs[epoch] = true
+	}
+}

@@ -82,6 +82,12 @@ func testPackages(t *testing.T, db *store.DB, c *clock) {
 	if ps := get(db.PackagesByBase(ctx, "foo_bar"))(t); len(ps) != 2 {
 		t.Errorf("PackagesByBase = %v; want two", ps)
 	}
+	for i := range 101 {
+		must(t, db.SavePackage(ctx, pkg(fmt.Sprintf("ns%03d/same", i), "1.0.0", 1)))
+	}
+	if ps := get(db.PackagesByBase(ctx, "same"))(t); len(ps) != 100 || ps[99].Repo != "ns099/same" {
+		t.Errorf("PackagesByBase = %d; want the first 100", len(ps))
+	}
 }
 
 func testSettings(t *testing.T, db *store.DB, _ *clock) {
