@@ -42,7 +42,7 @@ func filled(tb testing.TB, n int) (e *memory.Engine, docs []index.Document, took
 // BenchmarkSearch is what a visitor waits for: a page of 20 with every facet.
 // Run it with -cpu 1.
 func BenchmarkSearch(b *testing.B) {
-	for _, n := range []int{3_700, 100_000} {
+	for _, n := range []int{3_700, 30_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			e, docs, took, heap := filled(b, n)
 			var times []time.Duration

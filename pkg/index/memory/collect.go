@@ -34,17 +34,17 @@ func (s *state) compile(f index.Filters) filter {
 			return
 		}
 		t := s.tables[field]
-		want := make(idSet, len(t.values)/64+1)
+		want := make(idSet, len(s.cells)/64+1)
 		for _, v := range values {
 			if match == nil {
-				if id, ok := t.ids[strings.ToLower(v)]; ok {
+				if id, ok := t[strings.ToLower(v)]; ok {
 					want.set(id)
 				}
 				continue
 			}
-			for id, have := range t.values {
+			for have, id := range t {
 				if match(have, v) {
-					want.set(uint32(id))
+					want.set(id)
 				}
 			}
 		}
@@ -134,14 +134,12 @@ type collected struct {
 func (s *search) collect(q index.Query, text bool, after *position) collected {
 	var (
 		out    collected
-		counts [counted][]int32
+		counts []int32 // by cell
 		f      = s.st.compile(q.Filters)
 		top    = heap{s: s, sort: q.Sort, most: q.Limit + 1}
 	)
 	if q.Facets {
-		for i := range counts {
-			counts[i] = make([]int32, len(s.st.tables[i].values))
-		}
+		counts = make([]int32, len(s.st.cells))
 	}
 	visit := func(d int32) {
 		e := &s.st.docs[d]
@@ -153,13 +151,15 @@ func (s *search) collect(q index.Query, text bool, after *position) collected {
 			return
 		}
 		if q.Facets {
-			for i := range counts {
-				if n == 1 && failed != i {
-					continue
+			count := e.values[:e.ends[counted-1]]
+			if n == 1 {
+				count = nil
+				if failed < counted {
+					count = e.of(failed)
 				}
-				for _, id := range e.of(i) {
-					counts[i][id]++
-				}
+			}
+			for _, id := range count {
+				counts[id]++
 			}
 		}
 		if n == 1 {
@@ -187,7 +187,7 @@ func (s *search) collect(q index.Query, text bool, after *position) collected {
 	}
 	top.finish()
 	if q.Facets {
-		out.facets = s.facets(&counts, f)
+		out.facets = s.facets(counts, f)
 	}
 	return out
 }
@@ -266,45 +266,51 @@ func (h *heap) finish() {
 }
 
 // facets turns counts into facets.
-func (s *search) facets(counts *[counted][]int32, f filter) []index.Facet {
+func (s *search) facets(counts []int32, f filter) []index.Facet {
+	var (
+		best   [counted][]index.FacetValue
+		rest   [counted][]index.FacetValue // chosen by a filter and not among the best
+		chosen [counted]idSet
+	)
+	for _, ff := range f.fields {
+		if ff.field < counted {
+			chosen[ff.field] = ff.want
+		}
+	}
+	better := func(a, b index.FacetValue) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
+	}
+	// The best values are kept in order as they come: a field may have as many
+	// values as there are packages, and only a few are shown.
+	for id, n := range counts {
+		if n == 0 {
+			continue
+		}
+		c := &s.st.cells[id]
+		v := index.FacetValue{Value: c.value, Count: int(n)}
+		values := best[c.field]
+		if chosen[c.field] != nil && chosen[c.field].has(uint32(id)) {
+			rest[c.field] = append(rest[c.field], v)
+		}
+		if len(values) == index.MaxFacetValues {
+			last := &values[index.MaxFacetValues-1]
+			if v.Count < last.Count || better(v, *last) > 0 {
+				continue
+			}
+			values = values[:index.MaxFacetValues-1]
+		}
+		at, _ := slices.BinarySearchFunc(values, v, better)
+		best[c.field] = slices.Insert(values, at, v)
+	}
 	var out []index.Facet
-	for i, c := range counts {
-		var chosen idSet
-		for _, ff := range f.fields {
-			if ff.field == i {
-				chosen = ff.want
+	for i, values := range best {
+		slices.SortFunc(rest[i], better)
+		shown := len(values)
+		for _, v := range rest[i][:min(len(rest[i]), index.MaxFacetValues+index.MaxFilterValues)] {
+			if !slices.Contains(values[:shown], v) {
+				values = append(values, v)
 			}
 		}
-		t := s.st.tables[i]
-		better := func(a, b index.FacetValue) int {
-			return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Value, b.Value))
-		}
-		// The best values are kept in order as they come: a table may have as
-		// many values as there are packages, and only a few are shown.
-		values := make([]index.FacetValue, 0, index.MaxFacetValues+1)
-		var rest []index.FacetValue
-		for id, n := range c {
-			if n == 0 {
-				continue
-			}
-			v := index.FacetValue{Value: t.values[id], Count: int(n)}
-			if len(values) == index.MaxFacetValues && better(v, values[len(values)-1]) > 0 {
-				if chosen != nil && chosen.has(uint32(id)) {
-					rest = append(rest, v)
-				}
-				continue
-			}
-			at, _ := slices.BinarySearchFunc(values, v, better)
-			values = slices.Insert(values, at, v)
-			if len(values) > index.MaxFacetValues {
-				if last := values[index.MaxFacetValues]; chosen != nil && chosen.has(t.ids[last.Value]) {
-					rest = append(rest, last)
-				}
-				values = values[:index.MaxFacetValues]
-			}
-		}
-		slices.SortFunc(rest, better)
-		values = append(values, rest[:min(len(rest), index.MaxFilterValues)]...)
 		if len(values) > 0 {
 			out = append(out, index.Facet{Name: facetNames[i], Values: values})
 		}

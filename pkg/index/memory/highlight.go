@@ -27,7 +27,7 @@ func (s *search) highlights(d int32) map[string]index.Highlight {
 	if ids := e.of(fKeyword); len(ids) > 0 {
 		words := make([]string, len(ids))
 		for i, id := range ids {
-			words[i] = s.st.tables[fKeyword].values[id]
+			words[i] = s.st.cells[id].value
 		}
 		add(index.FieldKeywords, strings.Join(words, ", "))
 	}

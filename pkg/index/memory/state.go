@@ -32,23 +32,25 @@ var facetNames = [counted]string{
 
 // entry is what is kept of a document.
 type entry struct {
-	key         string
+	// What every search looks at comes first: it is one or two cache lines.
+	key        string
+	values     []uint32 // ids of cells, field by field
+	ends       [fFields]uint16
+	private    bool
+	popularity float32
+	factor     float32 // of the whole score: deprecated, unlicensed
+	dependents int32
+	downloads  int64
+
 	base        string // of the name
 	description string
 	aliases     []string
 	headers     []string
-	values      []uint32 // ids in tables, field by field
-	ends        [fFields]uint16
 	words       []int32 // ids in state.words
 	names       []int32 // ids in state.names
 	group       string
-	dependents  int32
-	downloads   int64
 	updated     int64 // Unix seconds
 	created     int64
-	popularity  float32
-	factor      float32 // of the whole score: deprecated, unlicensed
-	private     bool
 }
 
 // of returns the values that the entry has of a field.
@@ -75,14 +77,15 @@ type state struct {
 	public  int // public documents
 	words   *vocab
 	names   *vocab
-	headers map[string][]headerRef // by base name in lower case
-	tables  [fFields]*table
+	headers map[string][]headerRef     // by base name in lower case
+	tables  [fFields]map[string]uint32 // ids in cells by value
+	cells   []cell
 }
 
 func newState() *state {
 	s := &state{slots: map[string]int32{}, words: newVocab(true), names: newVocab(false), headers: map[string][]headerRef{}}
 	for i := range s.tables {
-		s.tables[i] = newTable()
+		s.tables[i] = map[string]uint32{}
 	}
 	return s
 }
@@ -119,7 +122,12 @@ func (s *state) put(d *index.Document, a analysis) {
 		if len(values) == 1 && values[0] == "" {
 			values = nil
 		}
-		e.values = append(e.values, s.tables[i].all(values[:min(len(values), maxValues)])...)
+		from := len(e.values)
+		for _, v := range values[:min(len(values), maxValues)] {
+			if id := s.cell(i, v); !slices.Contains(e.values[from:], id) {
+				e.values = append(e.values, id)
+			}
+		}
 		e.ends[i] = uint16(len(e.values))
 	}
 	e.values = slices.Clip(e.values)

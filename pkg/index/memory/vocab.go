@@ -156,34 +156,21 @@ func (v *vocab) like(text string, k int, yield func(id int32, edits int) bool) {
 	}
 }
 
-// table numbers the values of a field, for counting and comparing them.
-type table struct {
-	ids    map[string]uint32
-	values []string
+// cell is one value of one field; its place in state.cells is its id, so that
+// one array counts the values of all fields.
+type cell struct {
+	field uint8
+	value string
 }
 
-func newTable() *table { return &table{ids: map[string]uint32{}} }
-
-func (t *table) id(value string) uint32 {
-	if id, ok := t.ids[value]; ok {
+// cell returns the id of a value of a field, which it adds when it is new.
+func (s *state) cell(field int, value string) uint32 {
+	if id, ok := s.tables[field][value]; ok {
 		return id
 	}
 	value = strings.Clone(value)
-	id := uint32(len(t.values))
-	t.ids[value] = id
-	t.values = append(t.values, value)
+	id := uint32(len(s.cells))
+	s.tables[field][value] = id
+	s.cells = append(s.cells, cell{uint8(field), value})
 	return id
-}
-
-func (t *table) all(values []string) []uint32 {
-	if len(values) == 0 {
-		return nil
-	}
-	ids := make([]uint32, 0, len(values))
-	for _, v := range values {
-		if id := t.id(v); !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }
