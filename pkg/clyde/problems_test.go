@@ -371,3 +371,17 @@ func FuzzParseManifest(f *testing.F) {
 		}
 	})
 }
+
+// The documentation lists every category.
+func TestCategoriesDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "package-format.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range clyde.Categories() {
+		if !bytes.Contains(doc, []byte("`"+c+"`")) {
+			t.Errorf("docs/package-format.md does not list the category %s", c)
+		}
+	}
+}
