@@ -88,8 +88,11 @@ func (r *Registry) deleteBlob(w http.ResponseWriter, req *http.Request, c call) 
 	if r.o.Accept != AcceptAny {
 		return clyde.Errorf(clyde.ErrInvalid, "blobs of packages cannot be deleted").WithCode("method_not_allowed").Fix("Yank the version: clyde yank @%s VERSION.", c.repo)
 	}
-	if ok, err := r.disk.HasBlob(c.repo, d); err != nil || !ok {
-		return errors.Join(err, blobUnknown(c.repo, d))
+	switch ok, err := r.disk.HasBlob(c.repo, d); {
+	case err != nil:
+		return fmt.Errorf("registry: blob: %w", err)
+	case !ok:
+		return blobUnknown(c.repo, d)
 	}
 	errUsed := clyde.Errorf(clyde.ErrDenied, "a package of %s needs the blob", c.repo).WithCode("blob_in_use")
 	err := r.eachManifest(ctx, c.repo, func(m store.Manifest) error {
