@@ -27,6 +27,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/ingest"
+	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -97,6 +98,7 @@ type Registry struct {
 var (
 	_ artifact.Source = (*Registry)(nil)
 	_ ingest.Blobs    = (*Registry)(nil)
+	_ signing.Source  = (*Registry)(nil)
 )
 
 // quietLogrus silences distribution's global logger once per process: it logs
