@@ -2,18 +2,14 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 
 	"github.com/distribution/distribution/v3/registry/storage/driver"
-	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/registry/fsdriver"
 )
 
 // disk is the storage below distribution. Paths are distribution's.
@@ -55,45 +51,10 @@ func tagIndexLink(repo, tag string, d digest.Digest) string {
 	return repoPath(repo, "_manifests", "tags", tag, "index", d.Algorithm().String(), d.Encoded(), "link")
 }
 
-// plainDisk is distribution's own filesystem driver, which syncs each file as
-// it is written.
-type plainDisk struct {
-	driver.StorageDriver
-	root string
-}
-
-func openDisk(_ context.Context, root string) (disk, error) {
-	if err := os.MkdirAll(root, 0o700); err != nil {
-		return nil, err
-	}
-	return &plainDisk{StorageDriver: filesystem.New(filesystem.DriverParameters{RootDirectory: root, MaxThreads: 100}), root: root}, nil
-}
-
-func (d *plainDisk) Sync(context.Context) error { return nil }
-
-func (d *plainDisk) Close() error { return nil }
-
-func (d *plainDisk) OpenBlob(dg digest.Digest) (*os.File, int64, error) {
-	f, err := os.Open(filepath.Join(d.root, filepath.FromSlash(blobPath(dg))))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, clyde.Errorf(clyde.ErrNotFound, "blob %s was not found", dg)
-	}
-	if err != nil {
-		return nil, 0, err
-	}
-	st, err := f.Stat()
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
-	return f, st.Size(), nil
-}
-
-func (d *plainDisk) HasBlob(repo string, dg digest.Digest) (bool, error) {
-	_, err := os.Stat(filepath.Join(d.root, filepath.FromSlash(layerLink(repo, dg))))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+// openDisk opens the storage driver of ours: distribution's layout, with few
+// syncs, shared by whoever waits for one.
+func openDisk(ctx context.Context, root string) (disk, error) {
+	return fsdriver.New(ctx, fsdriver.Options{Root: root})
 }
 
 // putOnce writes a file whose content follows from its name, unless it is there.
