@@ -2,8 +2,8 @@ package catalog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"time"
 
@@ -11,6 +11,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/content"
 	"github.com/clydepm/clyde-registry/pkg/index"
+	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -22,117 +23,220 @@ type Catalog struct {
 	Host    string // registry host as clients write it: "localhost:8080"
 	Log     *slog.Logger
 	Now     func() time.Time
+	// Changed is told of a package whose owner changed something, so that the
+	// search engine learns of it before the answer goes out.
+	Changed func(ctx context.Context, repo string) error
 }
 
-var errStub = errors.New("catalog: being written")
-
-// Search returns one page of results.
-func (c *Catalog) Search(ctx context.Context, p account.Principal, q index.Query) (SearchPage, error) {
-	return SearchPage{}, errStub
+// notFound is the one answer for what does not exist and for what the asker
+// may not see.
+func notFound(name clyde.Name) error {
+	return clyde.Errorf(clyde.ErrNotFound, "package %s was not found", name).WithCode("package_unknown").
+		Fix("Check the spelling, or search: clyde search %s.", name.Base)
 }
 
-// Suggest returns at most index.MaxSuggest names while typing.
-func (c *Catalog) Suggest(ctx context.Context, p account.Principal, text string) ([]Suggestion, error) {
-	return nil, errStub
+// see returns the package if p may see it.
+func (c *Catalog) see(ctx context.Context, p account.Principal, name clyde.Name) (store.Package, error) {
+	row, err := c.DB.Package(ctx, name.Repo())
+	if errors.Is(err, clyde.ErrNotFound) || err == nil && !c.visible(p, row) {
+		return store.Package{}, notFound(name)
+	}
+	return row, err
+}
+
+func (c *Catalog) visible(p account.Principal, row store.Package) bool {
+	return account.Allowed(p, account.Pull, account.Resource{Repo: row.Repo, Private: row.Private})
+}
+
+// view is a package as it is shown, from its row alone.
+func view(row store.Package) (Package, error) {
+	var d index.Document
+	if len(row.Doc) > 0 {
+		if err := json.Unmarshal(row.Doc, &d); err != nil {
+			return Package{}, err
+		}
+	}
+	return Package{
+		Name: row.Name.String(), Namespace: row.Name.Namespace, Base: row.Name.Base, Latest: row.Latest,
+		Description: d.Description, License: d.License, Language: d.Language, Kind: d.Kind, Standard: d.Standard,
+		Keywords: list(d.Keywords), Categories: list(d.Categories), Platforms: list(d.Platforms),
+		Signed: row.Signed, Private: row.Private, Deprecated: row.Deprecated, ReplacedBy: row.ReplacedBy,
+		Versions: row.Versions, Downloads: row.Downloads, Created: row.Created, Updated: row.Updated,
+	}, nil
+}
+
+// list makes an absent list an empty one: JSON readers want [].
+func list(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
 }
 
 // Package returns one package with its latest release.
 func (c *Catalog) Package(ctx context.Context, p account.Principal, name clyde.Name) (Package, error) {
-	return Package{}, errStub
+	row, err := c.see(ctx, p, name)
+	if err != nil {
+		return Package{}, err
+	}
+	out, err := view(row)
+	if err != nil {
+		return Package{}, err
+	}
+	if out.Dependents, err = c.DB.CountDependents(ctx, row.Repo); err != nil {
+		return Package{}, err
+	}
+	if row.Latest == "" {
+		return out, nil
+	}
+	r, err := c.Release(ctx, p, Ref{Name: name, Version: row.Latest})
+	if err != nil {
+		return Package{}, err
+	}
+	var links struct{ Homepage, Repository, Documentation string }
+	if err := json.Unmarshal(r.Manifest, &links); err != nil {
+		return Package{}, err
+	}
+	out.Homepage, out.Repository, out.Docs, out.LatestInfo = links.Homepage, links.Repository, links.Documentation, &r
+	return out, nil
 }
 
-// Versions lists a package's versions, highest first.
-func (c *Catalog) Versions(ctx context.Context, p account.Principal, name clyde.Name) ([]Release, error) {
-	return nil, errStub
+// release is a version as it is shown, from its row alone.
+func (c *Catalog) release(name clyde.Name, r store.Release) (Release, error) {
+	out := Release{
+		Name: name.String(), Version: r.Version, Digest: r.Digest, Reference: c.Host + "/" + r.Repo + "@" + r.Digest, Size: r.Size,
+		SourceDigest: r.Source, SourceType: r.SourceType, SourceSize: r.SourceSize, Published: r.Published, Publisher: r.Publisher,
+		Signed: r.Signed, Yanked: r.Yank, State: r.State, Downloads: r.Downloads, Headers: r.Headers,
+		PURL: PURL(name, r.Version), Manifest: r.Manifest,
+	}
+	if len(r.Manifest) > 0 {
+		var m struct {
+			UpstreamVersion string `json:"upstream_version"`
+		}
+		if err := json.Unmarshal(r.Manifest, &m); err != nil {
+			return Release{}, err
+		}
+		out.UpstreamVersion = m.UpstreamVersion
+	}
+	if len(r.Report) > 0 {
+		var rep signing.Report
+		if err := json.Unmarshal(r.Report, &rep); err != nil {
+			return Release{}, err
+		}
+		for _, s := range rep.Signatures {
+			if s.State == signing.Verified {
+				out.Signer = s.KeyName + " (" + s.KeyFingerprint + ")"
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
+// PURL is the package URL of one version (purl-spec, type "clyde").
+func PURL(name clyde.Name, version string) string {
+	return "pkg:clyde/" + name.Repo() + "@" + version
+}
+
+// row finds the version that ref names.
+func (c *Catalog) row(ctx context.Context, p account.Principal, ref Ref) (store.Release, error) {
+	pkg, err := c.see(ctx, p, ref.Name)
+	if err != nil {
+		return store.Release{}, err
+	}
+	version := ref.Version
+	if version == "" || version == "latest" {
+		if version = pkg.Latest; version == "" {
+			return store.Release{}, clyde.Errorf(clyde.ErrNotFound, "%s has no version left", ref.Name).WithCode("version_unknown")
+		}
+	}
+	v, err := clyde.ParseVersion(version)
+	if err != nil {
+		return store.Release{}, err
+	}
+	r, err := c.DB.ReleaseByVersion(ctx, pkg.Repo, v.Canonical())
+	if errors.Is(err, clyde.ErrNotFound) {
+		return store.Release{}, clyde.Errorf(clyde.ErrNotFound, "%s has no version %s; the latest is %s", ref.Name, version, pkg.Latest).
+			WithCode("version_unknown").Fix("List the versions: clyde versions %s.", ref.Name)
+	}
+	return r, err
 }
 
 // Release returns one version whole.
 func (c *Catalog) Release(ctx context.Context, p account.Principal, ref Ref) (Release, error) {
-	return Release{}, errStub
+	r, err := c.row(ctx, p, ref)
+	if err != nil {
+		return Release{}, err
+	}
+	out, err := c.release(ref.Name, r)
+	if err != nil {
+		return Release{}, err
+	}
+	out.Requires, err = c.dependencies(ctx, p, r)
+	return out, err
+}
+
+// Versions lists a package's versions, highest first.
+func (c *Catalog) Versions(ctx context.Context, p account.Principal, name clyde.Name) ([]Release, error) {
+	row, err := c.see(ctx, p, name)
+	if err != nil {
+		return nil, err
+	}
+	rs, err := c.sorted(ctx, row.Repo)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Release, len(rs))
+	for i, r := range rs {
+		if out[i], err = c.release(name, r); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // Pick returns the highest version in r that is not yanked.
 func (c *Catalog) Pick(ctx context.Context, p account.Principal, name clyde.Name, r clyde.Range) (Release, error) {
-	return Release{}, errStub
+	row, err := c.see(ctx, p, name)
+	if err != nil {
+		return Release{}, err
+	}
+	rs, err := c.sorted(ctx, row.Repo)
+	if err != nil {
+		return Release{}, err
+	}
+	yanked := ""
+	for _, o := range rs {
+		v, err := clyde.ParseVersion(o.Version)
+		if err != nil || o.State != "visible" || !r.Contains(v) {
+			continue
+		}
+		if o.Yank == nil {
+			return c.Release(ctx, p, Ref{Name: name, Version: o.Version})
+		}
+		if yanked == "" {
+			yanked = o.Version
+		}
+	}
+	e := clyde.Errorf(clyde.ErrNotFound, "%s has no version in the range %s; the latest is %s", name, r, row.Latest).WithCode("version_unknown")
+	if yanked != "" {
+		e.Msg += "; " + yanked + " would fit but was yanked"
+		e.Fix("Ask for %s by its exact version if you must have it.", yanked)
+	}
+	return Release{}, e.Fix("List the versions: clyde versions %s.", name)
 }
 
 // Manifest returns package.yaml byte for byte.
 func (c *Catalog) Manifest(ctx context.Context, p account.Principal, ref Ref) ([]byte, error) {
-	return nil, errStub
-}
-
-// Readme returns the readme, or clyde.ErrNotFound when the release has none.
-func (c *Catalog) Readme(ctx context.Context, p account.Principal, ref Ref) (Readme, error) {
-	return Readme{}, errStub
-}
-
-// Files lists the files of the source archive by path.
-func (c *Catalog) Files(ctx context.Context, p account.Principal, ref Ref) ([]File, error) {
-	return nil, errStub
-}
-
-// OpenFile returns one file of the source archive. The caller closes it.
-func (c *Catalog) OpenFile(ctx context.Context, p account.Principal, ref Ref, path string) (io.ReadCloser, File, error) {
-	return nil, File{}, errStub
-}
-
-// Dependencies lists what a version requires.
-func (c *Catalog) Dependencies(ctx context.Context, p account.Principal, ref Ref) ([]Dependency, error) {
-	return nil, errStub
-}
-
-// Dependents lists packages whose latest version requires name, by name.
-func (c *Catalog) Dependents(ctx context.Context, p account.Principal, name clyde.Name, cursor string, limit int) (items []Dependent, next string, err error) {
-	return nil, "", errStub
+	r, err := c.row(ctx, p, ref)
+	return r.ConfigYAML, err
 }
 
 // Signatures returns what verification found when something last arrived.
 func (c *Catalog) Signatures(ctx context.Context, p account.Principal, ref Ref) (Signatures, error) {
-	return Signatures{}, errStub
-}
-
-// Candidates lists packages of that bare name which p may see.
-func (c *Catalog) Candidates(ctx context.Context, p account.Principal, base string) ([]Package, error) {
-	return nil, errStub
-}
-
-// SparseIndex returns the package's index file: one JSON object a line, a line
-// a version, by version order; the same bytes until something changes.
-func (c *Catalog) SparseIndex(ctx context.Context, p account.Principal, name clyde.Name) ([]byte, error) {
-	return nil, errStub
-}
-
-// Yank withdraws a version or brings it back, and returns it.
-func (c *Catalog) Yank(ctx context.Context, p account.Principal, ref Ref, req YankRequest) (Release, error) {
-	return Release{}, errStub
-}
-
-// Deprecate marks a package, or takes the mark away.
-func (c *Catalog) Deprecate(ctx context.Context, p account.Principal, name clyde.Name, d Deprecation) (Package, error) {
-	return Package{}, errStub
-}
-
-// Changes lists feed entries after seq that p may see, at most n, and the last
-// sequence number looked at.
-func (c *Catalog) Changes(ctx context.Context, p account.Principal, after int64, n int) (items []store.Change, last int64, err error) {
-	return nil, 0, errStub
-}
-
-// ChangesReady is closed when the feed grows.
-func (c *Catalog) ChangesReady() <-chan struct{} { return c.DB.ChangesReady() }
-
-// Epoch identifies this history of the feed.
-func (c *Catalog) Epoch(ctx context.Context) (string, error) { return c.DB.Epoch(ctx) }
-
-// Recent lists packages by latest publish, for the home page.
-func (c *Catalog) Recent(ctx context.Context, p account.Principal, sort index.Sort, n int) ([]Package, error) {
-	return nil, errStub
-}
-
-// Stats returns true counts of public packages and their releases.
-func (c *Catalog) Stats(ctx context.Context) (Stats, error) { return Stats{}, errStub }
-
-// Downloads lists raw pulls by version and UTC day.
-func (c *Catalog) Downloads(ctx context.Context, p account.Principal, name clyde.Name, from, to time.Time) ([]store.Count, error) {
-	return nil, errStub
+	r, err := c.row(ctx, p, ref)
+	if err != nil {
+		return Signatures{}, err
+	}
+	return Signatures{State: r.Signed, Report: r.Report}, nil
 }

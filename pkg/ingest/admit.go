@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 
@@ -26,6 +28,12 @@ import (
 // two steps of one request, short enough that a crash blocks nobody for long.
 const ReservationLease = time.Minute
 
+// What the embedded registry accepts.
+const (
+	AcceptPackages = "packages" // packages, and what refers to something stored here
+	AcceptAny      = "any"      // any artifact; those that are no packages follow plain OCI rules
+)
+
 // Push is one manifest on its way into the embedded registry.
 type Push struct {
 	Principal account.Principal
@@ -35,7 +43,7 @@ type Push struct {
 	Payload   []byte // the manifest, byte for byte
 }
 
-// Admission is what Admit decided. The registry stores the manifest and then
+// Admission is what Admit decided. The registry stores Payload and then
 // commits Commit, or calls Abandon.
 type Admission struct {
 	Commit store.Commit
@@ -44,9 +52,11 @@ type Admission struct {
 	Payload []byte
 }
 
-// Blobs reads blobs of one repository of the embedded registry; every read
-// proves membership. It returns clyde.ErrNotFound for anything else.
+// Blobs reads one repository of the embedded registry; every read proves
+// membership. It returns clyde.ErrNotFound for anything else.
 type Blobs interface {
+	// Stat returns the size of a blob in bytes.
+	Stat(ctx context.Context, repo string, d digest.Digest) (int64, error)
 	Blob(ctx context.Context, repo string, d ocispec.Descriptor) (io.ReadCloser, error)
 	Manifest(ctx context.Context, repo string, d digest.Digest) (payload []byte, mediaType string, err error)
 }
@@ -54,25 +64,288 @@ type Blobs interface {
 // Admitter decides what may be stored.
 type Admitter struct {
 	DB     *store.DB
-	Accept string // "packages" (default) or "any"
+	Accept string // AcceptPackages (also "") or AcceptAny
 	Now    func() time.Time
+	Log    *slog.Logger
 }
 
-var _ = errors.Is
-var _ = json.Valid
-var _ = fmt.Sprint
-var _ = strings.Cut
-var _ = artifact.TypePackage
+// referTagRE matches the tags by which cosign and the referrers fallback of the
+// OCI distribution spec name what a manifest refers to.
+var referTagRE = regexp.MustCompile(`^sha256-([0-9a-f]{64})(\.sig|\.att|\.sbom)?$`)
 
-var _ = clyde.ErrInvalid
+// Refers returns the digest that a tag of cosign's or of the referrers
+// fallback names, or "".
+func Refers(tag string) string {
+	if m := referTagRE.FindStringSubmatch(tag); m != nil {
+		return "sha256:" + m[1]
+	}
+	return ""
+}
+
+// manifest is what Admit reads of a manifest or an index alike.
+type manifest struct {
+	MediaType    string               `json:"mediaType"`
+	ArtifactType string               `json:"artifactType"`
+	Config       *ocispec.Descriptor  `json:"config"`
+	Layers       []ocispec.Descriptor `json:"layers"`
+	Manifests    []ocispec.Descriptor `json:"manifests"`
+	Subject      *ocispec.Descriptor  `json:"subject"`
+	Annotations  map[string]string    `json:"annotations"`
+}
+
+func (m *manifest) isIndex() bool {
+	return m.MediaType == ocispec.MediaTypeImageIndex || m.MediaType == "application/vnd.docker.distribution.manifest.list.v2+json"
+}
 
 // Admit checks a manifest that is being pushed: permission, strict JSON, that
 // everything it references is in the repository, and for a package its
-// package.yaml, name, version and limits; then reserves the version. The error
-// is a *clyde.Error that says what to mend; nothing is stored then.
+// package.yaml, name, version and limits; then it reserves the version. The
+// error is a *clyde.Error that says what to mend; nothing is stored then.
 func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, error) {
-	return Admission{}, errors.New("ingest: being written")
+	m, err := readManifest(p)
+	if err != nil {
+		return Admission{}, err
+	}
+	if err := a.mayPush(ctx, p, m); err != nil {
+		return Admission{}, err
+	}
+	ad := Admission{Payload: p.Payload}
+	ad.Commit = store.Commit{Tag: p.Tag, Actor: p.Principal.String()}
+	var spec *clyde.Manifest
+	switch {
+	case m.ArtifactType == artifact.TypePackage && Refers(p.Tag) == "":
+		if spec, err = a.admitPackage(ctx, p, blobs); err != nil {
+			return Admission{}, err
+		}
+	case artifact.IsBuild(m.ArtifactType):
+		return Admission{}, clyde.Errorf(clyde.ErrDenied, "builds (%s) are not accepted by this registry", m.ArtifactType).WithCode("builds_unsupported")
+	case Refers(p.Tag) != "":
+		if err := a.referred(ctx, p.Repo, Refers(p.Tag)); err != nil {
+			return Admission{}, err
+		}
+		if ad.Payload, err = a.merge(ctx, p, blobs); err != nil {
+			return Admission{}, err
+		}
+		if m, err = readManifest(Push{Repo: p.Repo, MediaType: p.MediaType, Payload: ad.Payload}); err != nil {
+			return Admission{}, err
+		}
+	case m.Subject != nil:
+		if err := a.referred(ctx, p.Repo, m.Subject.Digest.String()); err != nil {
+			return Admission{}, err
+		}
+	case a.Accept != AcceptAny:
+		return Admission{}, clyde.Errorf(clyde.ErrDenied, "this registry stores C and C++ packages and what refers to them; artifact type %q is neither", artifactType(m)).
+			WithCode("not_a_package").Fix("Push with --artifact-type %s and --config package.yaml:%s.", artifact.TypePackage, artifact.TypeConfig)
+	}
+	if err := a.checkRefs(ctx, p.Repo, m, blobs); err != nil {
+		return Admission{}, err
+	}
+	a.fillCommit(&ad, p, m)
+	if spec != nil && p.Tag != "" {
+		ad.Commit.VersionKey = spec.Version.Canonical()
+		err := a.DB.Reserve(ctx, store.Claim{
+			Repo: p.Repo, VersionKey: ad.Commit.VersionKey, Version: p.Tag, Digest: ad.Commit.Manifest.Digest, Actor: p.Principal.String(),
+		}, ReservationLease)
+		if err != nil {
+			return Admission{}, err
+		}
+	}
+	if err := a.openNamespace(ctx, p); err != nil {
+		a.Abandon(ctx, ad)
+		return Admission{}, err
+	}
+	return ad, nil
 }
 
-// Abandon gives the reservation up after a failed store.
-func (a *Admitter) Abandon(ctx context.Context, ad Admission) {}
+// Abandon gives the reservation up after a failed store. Its own failure is
+// logged only: the lease ends by itself.
+func (a *Admitter) Abandon(ctx context.Context, ad Admission) {
+	c := ad.Commit
+	if c.VersionKey == "" {
+		return
+	}
+	if err := a.DB.Unreserve(context.WithoutCancel(ctx), c.Manifest.Repo, c.VersionKey, c.Manifest.Digest); err != nil && a.Log != nil {
+		a.Log.WarnContext(ctx, "ingest: unreserve", "repo", c.Manifest.Repo, "version", c.Tag, "err", err)
+	}
+}
+
+// readManifest parses the payload strictly, whatever kind of manifest it is.
+func readManifest(p Push) (*manifest, error) {
+	if err := artifact.CheckJSON(p.Payload); err != nil {
+		return nil, err
+	}
+	var m manifest
+	if err := json.Unmarshal(p.Payload, &m); err != nil {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "the manifest cannot be read: %v", err).WithCode("manifest_invalid")
+	}
+	if m.MediaType == "" {
+		m.MediaType = p.MediaType
+	}
+	if p.MediaType != "" && m.MediaType != p.MediaType {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "the manifest says mediaType %q, its Content-Type says %q", m.MediaType, p.MediaType).WithCode("manifest_invalid")
+	}
+	if len(m.Layers) > 0 && len(m.Manifests) > 0 {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "the manifest has both layers and manifests; others would read it differently").WithCode("manifest_invalid")
+	}
+	return &m, nil
+}
+
+// mayPush asks the one judge. A package's first version needs publish-new.
+func (a *Admitter) mayPush(ctx context.Context, p Push, m *manifest) error {
+	set, err := a.DB.Setting(ctx, p.Repo)
+	if err != nil {
+		return err
+	}
+	known, err := a.DB.HasRepo(ctx, p.Repo)
+	if err != nil {
+		return err
+	}
+	act := account.Publish
+	if !known {
+		act = account.PublishNew
+	}
+	return account.Authorize(p.Principal, act, account.Resource{Repo: p.Repo, Private: set.Private})
+}
+
+// admitPackage checks that the manifest is a package that may be published
+// here under this tag.
+func (a *Admitter) admitPackage(ctx context.Context, p Push, blobs Blobs) (*clyde.Manifest, error) {
+	pm, err := artifact.ParsePackage(p.Payload)
+	if err != nil {
+		return nil, err
+	}
+	name, err := clyde.ParseRepo(p.Repo)
+	if err != nil {
+		return nil, err
+	}
+	config, err := readBlob(ctx, blobs, p.Repo, pm.Config, artifact.MaxConfig)
+	if err != nil {
+		return nil, fmt.Errorf("package.yaml: %w", err)
+	}
+	spec, err := clyde.Validate(config, clyde.ValidateOptions{Publish: true, Repo: name, Tag: p.Tag})
+	if err != nil {
+		return nil, err
+	}
+	other, err := a.DB.PackageByIdentity(ctx, name.Identity())
+	switch {
+	case err == nil && other.Repo != p.Repo:
+		return nil, clyde.Errorf(clyde.ErrConflict, "%s is too close to %s, which exists: -, _ and . are alike in a name", name, other.Name).
+			WithCode("name_taken").Fix("Publish as %s, or choose another name.", other.Name)
+	case err != nil && !errors.Is(err, clyde.ErrNotFound):
+		return nil, err
+	}
+	return spec, nil
+}
+
+// referred checks that what a manifest refers to is here.
+func (a *Admitter) referred(ctx context.Context, repo, dgst string) error {
+	_, err := a.DB.Manifest(ctx, repo, dgst)
+	if errors.Is(err, clyde.ErrNotFound) {
+		if a.Accept == AcceptAny {
+			return nil
+		}
+		return clyde.Errorf(clyde.ErrDenied, "it refers to %s, which is not in %s", dgst, repo).
+			WithCode("subject_unknown").Fix("Push the package first, then what refers to it.")
+	}
+	return err
+}
+
+// checkRefs proves that config, layers and children are in this repository
+// with the size the manifest states.
+func (a *Admitter) checkRefs(ctx context.Context, repo string, m *manifest, blobs Blobs) error {
+	descs := m.Layers
+	if m.Config != nil {
+		descs = append([]ocispec.Descriptor{*m.Config}, m.Layers...)
+	}
+	for _, d := range descs {
+		size, err := blobs.Stat(ctx, repo, d.Digest)
+		if errors.Is(err, clyde.ErrNotFound) {
+			return clyde.Errorf(clyde.ErrInvalid, "the manifest references %s, which was not pushed to %s", d.Digest, repo).
+				WithCode("blob_unknown").Fix("Push every blob before the manifest.")
+		}
+		if err != nil {
+			return err
+		}
+		if size != d.Size {
+			return clyde.Errorf(clyde.ErrInvalid, "the manifest says %s has %d bytes; it has %d", d.Digest, d.Size, size).WithCode("size_mismatch")
+		}
+	}
+	for _, d := range m.Manifests {
+		if _, err := a.DB.Manifest(ctx, repo, d.Digest.String()); errors.Is(err, clyde.ErrNotFound) {
+			return clyde.Errorf(clyde.ErrInvalid, "the index references %s, which was not pushed to %s", d.Digest, repo).WithCode("manifest_unknown")
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func artifactType(m *manifest) string {
+	if m.ArtifactType == "" && m.Config != nil {
+		return m.Config.MediaType
+	}
+	return m.ArtifactType
+}
+
+// fillCommit states what becomes true once the manifest is stored. A package
+// pushed by digest is staged and makes no event; what refers to something does.
+func (a *Admitter) fillCommit(ad *Admission, p Push, m *manifest) {
+	row := store.Manifest{
+		Repo: p.Repo, Digest: digest.FromBytes(ad.Payload).String(), MediaType: m.MediaType, ArtifactType: artifactType(m),
+		Size: int64(len(ad.Payload)), Annotations: m.Annotations, Pushed: a.Now().UTC(),
+	}
+	if m.Subject != nil {
+		row.Subject = m.Subject.Digest.String()
+	}
+	if m.Config != nil {
+		row.Refs = append(row.Refs, m.Config.Digest.String())
+	}
+	for _, d := range append(append([]ocispec.Descriptor{}, m.Layers...), m.Manifests...) {
+		row.Refs = append(row.Refs, d.Digest.String())
+	}
+	ad.Commit.Manifest = row
+	if p.Tag != "" || m.Subject != nil {
+		ad.Commit.Event = clyde.Event{
+			Source: "registry", Action: clyde.ActionPush, Repo: p.Repo, Tag: p.Tag, Digest: row.Digest,
+			Actor: p.Principal.String(), Received: row.Pushed,
+		}
+	}
+}
+
+// openNamespace makes the namespace exist from an administrator's first
+// publish on; others need one that does.
+func (a *Admitter) openNamespace(ctx context.Context, p Push) error {
+	ns, _, _ := strings.Cut(p.Repo, "/")
+	ok, err := a.DB.HasNamespace(ctx, ns)
+	if ok || err != nil {
+		return err
+	}
+	return a.DB.AddNamespace(ctx, ns, p.Principal.String())
+}
+
+// readBlob reads a whole blob of at most limit bytes.
+func readBlob(ctx context.Context, blobs interface {
+	Blob(ctx context.Context, repo string, d ocispec.Descriptor) (io.ReadCloser, error)
+}, repo string, d ocispec.Descriptor, limit int64,
+) ([]byte, error) {
+	if d.Size > limit {
+		return nil, clyde.Errorf(clyde.ErrTooLarge, "%s has %d bytes; the limit is %d", d.Digest, d.Size, limit).WithCode("too_large")
+	}
+	r, err := blobs.Blob(ctx, repo, d)
+	if errors.Is(err, clyde.ErrNotFound) {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "the manifest references %s, which was not pushed to %s", d.Digest, repo).
+			WithCode("blob_unknown").Fix("Push every blob before the manifest.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, d.Size+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) != d.Size || d.Digest.Algorithm().FromBytes(b) != d.Digest {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "%s does not have the bytes its descriptor states", d.Digest).WithCode("digest_mismatch")
+	}
+	return b, nil
+}

@@ -1,0 +1,159 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+// sorted lists a package's versions, highest first.
+func (c *Catalog) sorted(ctx context.Context, repo string) ([]store.Release, error) {
+	rs, err := c.DB.Releases(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(rs, func(a, b store.Release) int {
+		va, erra := clyde.ParseVersion(a.Version)
+		vb, errb := clyde.ParseVersion(b.Version)
+		if erra != nil || errb != nil {
+			return bytes.Compare([]byte(b.Version), []byte(a.Version))
+		}
+		return clyde.Compare(vb, va)
+	})
+	return rs, nil
+}
+
+// indexLine is one line of the sparse index: what resolving needs.
+type indexLine struct {
+	Name     string            `json:"name"`
+	Version  string            `json:"version"`
+	Digest   string            `json:"digest"`
+	Source   string            `json:"source"`
+	Size     int64             `json:"size"`
+	Requires map[string]string `json:"requires,omitempty"`
+	Optional []string          `json:"optional,omitempty"`
+	Yanked   string            `json:"yanked,omitempty"` // reason
+}
+
+// SparseIndex returns the package's index file: one JSON object a line, a line
+// a version, lowest first; the same bytes until something changes.
+func (c *Catalog) SparseIndex(ctx context.Context, p account.Principal, name clyde.Name) ([]byte, error) {
+	row, err := c.see(ctx, p, name)
+	if err != nil {
+		return nil, err
+	}
+	rs, err := c.sorted(ctx, row.Repo)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	for _, r := range slices.Backward(rs) {
+		if r.State != "visible" {
+			continue
+		}
+		line := indexLine{Name: name.String(), Version: r.Version, Digest: r.Digest, Source: r.Source, Size: r.SourceSize}
+		if r.Yank != nil {
+			line.Yanked = r.Yank.Reason
+		}
+		reqs, err := c.DB.Requirements(ctx, r.Repo, r.VersionKey)
+		if err != nil {
+			return nil, err
+		}
+		for _, q := range reqs {
+			if q.Kind != "requires" {
+				continue
+			}
+			if line.Requires == nil {
+				line.Requires = map[string]string{}
+			}
+			line.Requires["@"+q.Target] = q.Range
+			if q.Optional {
+				line.Optional = append(line.Optional, "@"+q.Target)
+			}
+		}
+		if err := enc.Encode(line); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// Dependencies lists what a version requires.
+func (c *Catalog) Dependencies(ctx context.Context, p account.Principal, ref Ref) ([]Dependency, error) {
+	r, err := c.row(ctx, p, ref)
+	if err != nil {
+		return nil, err
+	}
+	return c.dependencies(ctx, p, r)
+}
+
+func (c *Catalog) dependencies(ctx context.Context, p account.Principal, r store.Release) ([]Dependency, error) {
+	reqs, err := c.DB.Requirements(ctx, r.Repo, r.VersionKey)
+	if err != nil {
+		return nil, err
+	}
+	repos := make([]string, len(reqs))
+	for i, q := range reqs {
+		repos[i] = q.Target
+	}
+	rows, err := c.DB.Hydrate(ctx, repos)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, row := range rows {
+		known[row.Repo] = c.visible(p, row)
+	}
+	out := make([]Dependency, len(reqs))
+	for i, q := range reqs {
+		out[i] = Dependency{Name: "@" + q.Target, Range: q.Range, Kind: q.Kind, Optional: q.Optional, Known: known[q.Target]}
+	}
+	return out, nil
+}
+
+// Dependents lists packages whose latest version requires name, by name.
+func (c *Catalog) Dependents(ctx context.Context, p account.Principal, name clyde.Name, cursor string, limit int) (items []Dependent, next string, err error) {
+	row, err := c.see(ctx, p, name)
+	if err != nil {
+		return nil, "", err
+	}
+	for len(items) < limit {
+		reqs, err := c.DB.Dependents(ctx, row.Repo, cursor, limit-len(items)+1)
+		if err != nil {
+			return nil, "", err
+		}
+		more := len(reqs) > limit-len(items)
+		if more {
+			reqs = reqs[:limit-len(items)]
+		}
+		repos := make([]string, len(reqs))
+		for i, q := range reqs {
+			repos[i] = q.Repo
+		}
+		rows, err := c.DB.Hydrate(ctx, repos)
+		if err != nil {
+			return nil, "", err
+		}
+		shown := map[string]bool{}
+		for _, r := range rows {
+			shown[r.Repo] = c.visible(p, r)
+		}
+		for _, q := range reqs {
+			cursor = q.Repo
+			if shown[q.Repo] {
+				items = append(items, Dependent{Name: "@" + q.Repo, Version: q.Version, Range: q.Range})
+			}
+		}
+		if !more {
+			return items, "", nil
+		}
+	}
+	return items, cursor, nil
+}

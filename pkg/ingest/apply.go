@@ -1,0 +1,394 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/clydepm/clyde-registry/pkg/artifact"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/content"
+	"github.com/clydepm/clyde-registry/pkg/index"
+	"github.com/clydepm/clyde-registry/pkg/signing"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+// Ingest applies events: it reads the registry again and makes database,
+// content and search index say what is there.
+type Ingest struct {
+	DB      *store.DB
+	Source  artifact.Source
+	Content *content.Store
+	Engine  index.Engine
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// errGone says that what an event spoke of is no longer there.
+var errGone = errors.New("gone")
+
+// Apply makes true what ev hints at. It is idempotent, and believes nothing but
+// the registry. An ErrInvalid error will not go away by trying again.
+func (in *Ingest) Apply(ctx context.Context, ev clyde.Event) (err error) {
+	defer clyde.Wrap(&err, "ingest.Apply(%s:%s@%s)", ev.Repo, ev.Tag, ev.Digest)
+	if ev.Action == clyde.ActionDelete {
+		return in.applyDelete(ctx, ev)
+	}
+	if subject := Refers(ev.Tag); subject != "" {
+		return in.reverify(ctx, ev.Repo, subject, ev.Actor)
+	}
+	dgst := digest.Digest(ev.Digest)
+	if ev.Tag != "" {
+		d, err := in.Source.Resolve(ctx, ev.Repo, ev.Tag)
+		if errors.Is(err, clyde.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		dgst = d.Digest
+	}
+	payload, _, err := in.Source.Manifest(ctx, ev.Repo, dgst)
+	if errors.Is(err, clyde.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	m, err := readManifest(Push{Repo: ev.Repo, Payload: payload})
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.ArtifactType == artifact.TypePackage && ev.Tag != "":
+		return in.applyRelease(ctx, ev, dgst, payload)
+	case m.Subject != nil:
+		return in.reverify(ctx, ev.Repo, m.Subject.Digest.String(), ev.Actor)
+	}
+	return nil
+}
+
+// applyRelease saves one version and what follows from it.
+func (in *Ingest) applyRelease(ctx context.Context, ev clyde.Event, dgst digest.Digest, payload []byte) error {
+	name, err := clyde.ParseRepo(ev.Repo)
+	if err != nil {
+		return err
+	}
+	pm, err := artifact.ParsePackage(payload)
+	if err != nil {
+		return err
+	}
+	config, err := readBlob(ctx, in.Source, ev.Repo, pm.Config, artifact.MaxConfig)
+	if err != nil {
+		return err
+	}
+	spec, err := clyde.Validate(config, clyde.ValidateOptions{Publish: true, Repo: name, Tag: ev.Tag})
+	if err != nil {
+		return err
+	}
+	key := spec.Version.Canonical()
+	claim, err := in.DB.Claim(ctx, ev.Repo, key)
+	if err != nil {
+		return err
+	}
+	if claim.Digest != dgst.String() {
+		return clyde.Errorf(clyde.ErrInvalid, "version %s of %s is %s; %s came later and is a conflict", ev.Tag, name, claim.Digest, dgst).WithCode("version_exists")
+	}
+	before, err := in.DB.ReleaseByVersion(ctx, ev.Repo, key)
+	known := err == nil
+	if err != nil && !errors.Is(err, clyde.ErrNotFound) {
+		return err
+	}
+	info, err := in.derive(ctx, ev.Repo, dgst, pm, spec)
+	if err != nil {
+		return err
+	}
+	report, err := in.verify(ctx, name, ev.Tag, dgst, int64(len(payload)))
+	if err != nil {
+		return err
+	}
+	view, err := json.Marshal(spec.View())
+	if err != nil {
+		return err
+	}
+	reportJSON, err := json.Marshal(report)
+	if err != nil {
+		return err
+	}
+	r := store.Release{
+		Repo: ev.Repo, VersionKey: key, Version: ev.Tag, Digest: dgst.String(), Manifest: view, ConfigYAML: config, OCIManifest: payload,
+		Size: pm.Config.Size, Source: pm.Source.Digest.String(), SourceType: pm.Source.MediaType, SourceSize: pm.Source.Size,
+		Headers: info.Headers, Published: claim.Committed, Publisher: claim.Actor, Signed: string(report.State), Report: reportJSON, State: "visible",
+	}
+	for _, l := range pm.Layers {
+		r.Size += l.Size
+	}
+	if pm.Readme != nil {
+		r.Readme = pm.Readme.Digest.String()
+	}
+	reqs := requirements(name, r, spec)
+	p, err := in.packageRow(ctx, name, r, spec, info)
+	if err != nil {
+		return err
+	}
+	for i := range reqs {
+		reqs[i].Latest = p.Latest == r.Version
+	}
+	var change store.Change
+	if !known || before.Digest != r.Digest {
+		change = store.Change{Time: claim.Committed, Type: "version.published", Package: name.String(), Version: r.Version, Digest: r.Digest, Actor: claim.Actor}
+	}
+	if err := in.DB.SaveRelease(ctx, p, r, reqs, change); err != nil {
+		return err
+	}
+	if err := in.Refresh(ctx, ev.Repo); err != nil {
+		return err
+	}
+	return in.refreshTargets(ctx, reqs)
+}
+
+// derive reads the source archive once: file list, headers, readme.
+func (in *Ingest) derive(ctx context.Context, repo string, dgst digest.Digest, pm *artifact.PackageManifest, spec *clyde.Manifest) (*content.Info, error) {
+	if info, err := in.Content.Info(ctx, dgst.String()); err == nil {
+		return info, nil
+	}
+	o := content.DeriveOptions{
+		MediaType: pm.Source.MediaType, Include: spec.Include, Readme: spec.Readme,
+		BaseURL: "/packages/" + repo + "/" + spec.Version.String() + "/files/",
+	}
+	if pm.Readme != nil {
+		b, err := readBlob(ctx, in.Source, repo, *pm.Readme, artifact.MaxReadme)
+		if err != nil {
+			return nil, err
+		}
+		o.ReadmeLayer = b
+	}
+	r, err := in.Source.Blob(ctx, repo, pm.Source)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return in.Content.Derive(ctx, dgst.String(), r, o)
+}
+
+// verify looks at every signature of the manifest with the namespace's keys.
+func (in *Ingest) verify(ctx context.Context, name clyde.Name, version string, dgst digest.Digest, size int64) (*signing.Report, error) {
+	rows, err := in.DB.Keys(ctx, name.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	var keys []signing.Key
+	for _, k := range rows {
+		if !k.Revoked.IsZero() {
+			continue
+		}
+		key, err := signing.ParsePublicKey([]byte(k.PEM))
+		if err != nil {
+			return nil, fmt.Errorf("key %s of %s: %w", k.Fingerprint, k.Namespace, err)
+		}
+		key.Name = k.Name
+		keys = append(keys, key)
+	}
+	return signing.Verify(ctx, in.Source, signing.Subject{
+		Repo: name.Repo(), Name: name, Version: version, Digest: dgst, MediaType: ocispec.MediaTypeImageManifest, Size: size,
+	}, keys, signing.Limits{})
+}
+
+// reverify looks again at the signatures of one stored manifest.
+func (in *Ingest) reverify(ctx context.Context, repo, subject, actor string) error {
+	r, err := in.DB.ReleaseByDigest(ctx, repo, subject)
+	if errors.Is(err, clyde.ErrNotFound) {
+		return nil // staged, or no package: its release is verified when it appears
+	}
+	if err != nil {
+		return err
+	}
+	name, err := clyde.ParseRepo(repo)
+	if err != nil {
+		return err
+	}
+	report, err := in.verify(ctx, name, r.Version, digest.Digest(r.Digest), int64(len(r.OCIManifest)))
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(report)
+	if err != nil {
+		return err
+	}
+	if string(raw) == string(r.Report) {
+		return nil
+	}
+	change := store.Change{Time: in.Now().UTC(), Type: "signature.added", Package: name.String(), Version: r.Version, Digest: r.Digest, Actor: actor}
+	p, err := in.DB.Package(ctx, repo)
+	if err != nil {
+		return err
+	}
+	var row *store.Package
+	if p.Latest == r.Version {
+		p.Signed = string(report.State)
+		row = &p
+	}
+	if err := in.DB.SaveVerification(ctx, repo, r.VersionKey, string(report.State), raw, row, change); err != nil {
+		return err
+	}
+	return in.Refresh(ctx, repo)
+}
+
+// ReverifyNamespace looks again at every release of a namespace, for when its
+// keys changed.
+func (in *Ingest) ReverifyNamespace(ctx context.Context, namespace string) error {
+	after := namespace + "/"
+	for {
+		ps, err := in.DB.Packages(ctx, after, 100)
+		if err != nil {
+			return err
+		}
+		for _, p := range ps {
+			if p.Name.Namespace != namespace {
+				return nil
+			}
+			rs, err := in.DB.Releases(ctx, p.Repo)
+			if err != nil {
+				return err
+			}
+			for _, r := range rs {
+				if err := in.reverify(ctx, p.Repo, r.Digest, ""); err != nil {
+					return err
+				}
+			}
+		}
+		if len(ps) < 100 {
+			return nil
+		}
+		after = ps[len(ps)-1].Repo
+	}
+}
+
+// applyDelete re-reads what a deletion may have taken away. A version that was
+// once visible keeps its row: only its signatures may have changed.
+func (in *Ingest) applyDelete(ctx context.Context, ev clyde.Event) error {
+	if subject := Refers(ev.Tag); subject != "" {
+		return in.reverify(ctx, ev.Repo, subject, ev.Actor)
+	}
+	rs, err := in.DB.Releases(ctx, ev.Repo)
+	if err != nil {
+		return err
+	}
+	for _, r := range rs {
+		if err := in.reverify(ctx, ev.Repo, r.Digest, ev.Actor); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// requirements lists the edges of one version, by kind and name.
+func requirements(name clyde.Name, r store.Release, spec *clyde.Manifest) []store.Requirement {
+	var out []store.Requirement
+	for _, k := range []struct {
+		kind string
+		list []clyde.Requirement
+	}{{"requires", spec.Requires}, {"dev_requires", spec.DevRequires}, {"build_requires", spec.BuildRequires}} {
+		for _, q := range k.list {
+			target, err := clyde.ParseName(q.Name)
+			if err != nil {
+				continue // refused at publish; nothing unqualified is stored
+			}
+			out = append(out, store.Requirement{
+				Repo: r.Repo, VersionKey: r.VersionKey, Version: r.Version, Kind: k.kind, Target: target.Repo(), Range: q.Range.String(), Optional: q.Optional,
+			})
+		}
+	}
+	return out
+}
+
+// packageRow says what the package looks like once r is among its versions.
+func (in *Ingest) packageRow(ctx context.Context, name clyde.Name, r store.Release, spec *clyde.Manifest, info *content.Info) (store.Package, error) {
+	rs, err := in.DB.Releases(ctx, r.Repo)
+	if err != nil {
+		return store.Package{}, err
+	}
+	rs = slices.DeleteFunc(rs, func(o store.Release) bool { return o.VersionKey == r.VersionKey })
+	rs = append(rs, r)
+	p := store.Package{Repo: r.Repo, Name: name, Versions: len(rs), Created: r.Published, Updated: r.Published}
+	for _, o := range rs {
+		if o.Published.Before(p.Created) {
+			p.Created = o.Published
+		}
+	}
+	latest, ok := Latest(rs)
+	if !ok {
+		return p, nil
+	}
+	p.Latest, p.Signed, p.Updated = latest.Version, latest.Signed, latest.Published
+	if latest.VersionKey != r.VersionKey {
+		old, err := in.DB.Package(ctx, r.Repo)
+		if err != nil {
+			return store.Package{}, err
+		}
+		if old.Latest == latest.Version {
+			p.Doc = old.Doc
+			return p, nil
+		}
+		return p, in.redocument(ctx, &p, latest)
+	}
+	p.Doc, err = json.Marshal(document(p, r, spec, info))
+	return p, err
+}
+
+// redocument fills p.Doc from a version that was saved before.
+func (in *Ingest) redocument(ctx context.Context, p *store.Package, latest store.Release) error {
+	full, err := in.DB.ReleaseByVersion(ctx, p.Repo, latest.VersionKey)
+	if err != nil {
+		return err
+	}
+	spec, err := clyde.Validate(full.ConfigYAML, clyde.ValidateOptions{Publish: true, Repo: p.Name, Tag: full.Version})
+	if err != nil {
+		return err
+	}
+	info, err := in.Content.Info(ctx, full.Digest)
+	if err != nil {
+		info = &content.Info{Headers: full.Headers}
+	}
+	p.Doc, err = json.Marshal(document(*p, full, spec, info))
+	return err
+}
+
+// Latest picks the version shown first: the highest that is neither yanked nor
+// a prerelease, else the highest not yanked, else the highest.
+func Latest(rs []store.Release) (store.Release, bool) {
+	var best store.Release
+	rank, found := -1, false
+	var bestV clyde.Version
+	for _, r := range rs {
+		v, err := clyde.ParseVersion(r.Version)
+		if err != nil || r.State == "gone" || r.State == "conflict" {
+			continue
+		}
+		k := 2
+		if v.IsPrerelease() {
+			k = 1
+		}
+		if r.Yank != nil {
+			k = 0
+		}
+		if !found || k > rank || k == rank && clyde.Compare(v, bestV) > 0 {
+			best, bestV, rank, found = r, v, k, true
+		}
+	}
+	return best, found
+}
+
+// copyAll reads r to its end, so that what verifies at the end has spoken.
+func copyAll(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
+}
