@@ -162,4 +162,6 @@ func (in *Ingest) Documents(ctx context.Context) iter.Seq2[index.Document, error
 
 // RebuildIndex feeds every package to the search engine, which goes on
 // answering from what it had until the new one is whole.
-func (in *Ingest) RebuildIndex(ctx context.Context) error { return in.Engine.Rebuild(ctx, in.Documents(ctx)) }
+func (in *Ingest) RebuildIndex(ctx context.Context) error {
+	return in.Engine.Rebuild(ctx, in.Documents(ctx))
+}
