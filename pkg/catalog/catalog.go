@@ -124,7 +124,7 @@ func (c *Catalog) release(name clyde.Name, r store.Release) (Release, error) {
 			return Release{}, err
 		}
 		for _, s := range rep.Signatures {
-			if s.State == signing.Verified {
+			if s.State == signing.StateVerified {
 				out.Signer = s.KeyName + " (" + s.KeyFingerprint + ")"
 				break
 			}
