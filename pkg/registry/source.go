@@ -46,16 +46,6 @@ func (r *Registry) Manifest(ctx context.Context, repo string, d digest.Digest) (
 	return b, m.mediaType, err
 }
 
-// Stat returns the size in bytes of a blob of the repository, or
-// clyde.ErrNotFound.
-func (r *Registry) Stat(ctx context.Context, repo string, d digest.Digest) (int64, error) {
-	f, size, err := r.OpenBlob(ctx, repo, d)
-	if err != nil {
-		return 0, err
-	}
-	return size, f.Close()
-}
-
 // Blob opens a blob of the repository; its last Read fails if the bytes are
 // not d's.
 func (r *Registry) Blob(ctx context.Context, repo string, d ocispec.Descriptor) (io.ReadCloser, error) {
