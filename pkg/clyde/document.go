@@ -32,9 +32,11 @@ type value struct {
 	ptr string
 }
 
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
 // child returns the value below key.
 func (v value) child(key string, n *yaml.Node) value {
-	return value{n, v.ptr + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)}
+	return value{n, v.ptr + "/" + pointerEscapes.Replace(key)}
 }
 
 // parser collects what is wrong with one document.

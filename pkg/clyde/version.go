@@ -68,8 +68,9 @@ func ParseVersion(s string) (Version, error) {
 	case strings.Contains(s, "+"):
 		e := versionError("version %s has a +build part, which an OCI tag cannot hold", quoted(s))
 		if plain, _, _ := strings.Cut(s, "+"); plain != "" {
-			e.Fix("leave out everything from the + on: %s; the whole may stand in upstream_version", plain)
+			return Version{}, e.Fix("leave out everything from the + on: %s; the whole may stand in upstream_version", plain)
 		}
+		e.Fix("put it into upstream_version and choose a version beside it")
 		return Version{}, e
 	}
 	if s[0] == 'v' || s[0] == 'V' {
