@@ -1,0 +1,224 @@
+package artifact
+
+import (
+	"io/fs"
+	"path"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+// maxLinkSteps bounds the path elements looked at while all symlinks of one
+// archive are followed: links to links can ask for exponentially many.
+const maxLinkSteps = 1 << 20
+
+// names is the set of paths of one archive, under rules that hold on every
+// file system: no path twice, none that differs from another in case or
+// Unicode form only, nothing below what is not a directory.
+type names struct {
+	entries map[string]fs.FileMode // by exact path; implied directories too
+	folded  map[string]string      // folded path to exact path
+	given   map[string]bool        // paths that had an entry of their own
+	links   map[string]string      // symlink to its target
+	fold    cases.Caser
+	limit   int // of entries, those included that only longer paths imply
+	steps   int // elements that following symlinks may still take
+	top     string // first component of the first path
+	many    bool   // paths differ in their first component, or a file has only one
+}
+
+func newNames(limit int) *names {
+	return &names{
+		entries: map[string]fs.FileMode{},
+		folded:  map[string]string{},
+		given:   map[string]bool{},
+		links:   map[string]string{},
+		fold:    cases.Fold(),
+		limit:   limit,
+		steps:   maxLinkSteps,
+	}
+}
+
+// refuse is the error for an archive that breaks a rule.
+func refuse(code, format string, args ...any) *clyde.Error {
+	return clyde.Errorf(clyde.ErrInvalid, format, args...).WithCode(code)
+}
+
+// cleanPath returns p without a leading "./" or a trailing slash, or refuses
+// it: absolute, with "." or ".." or empty elements, with control characters,
+// backslashes or invalid UTF-8, or over-long. The root itself is ".".
+func cleanPath(p string) (string, error) {
+	if len(p) > MaxPath {
+		return "", refuse("path_too_long", "the archive has a path of %d bytes, %.60q…; the limit is %d", len(p), p, MaxPath)
+	}
+	if !utf8.ValidString(p) {
+		return "", refuse("path_invalid", "the archive has the path %q, which is not UTF-8", p)
+	}
+	for _, r := range p {
+		if r == '\\' || unicode.IsControl(r) || isBidi(r) {
+			return "", refuse("path_invalid", "the archive has the path %q: %q is not allowed in one", p, r)
+		}
+	}
+	if strings.HasPrefix(p, "/") {
+		return "", refuse("path_absolute", "the archive has the absolute path %q", p)
+	}
+	c := strings.TrimSuffix(strings.TrimPrefix(p, "./"), "/")
+	if c == "" || c == "." {
+		if p == "" {
+			return "", refuse("path_invalid", "the archive has an entry without a path")
+		}
+		return ".", nil
+	}
+	for e := range strings.SplitSeq(c, "/") {
+		switch e {
+		case "..":
+			return "", refuse("path_traversal", "the archive has the path %q, which leads out of it", p)
+		case "", ".":
+			return "", refuse("path_invalid", "the archive has the path %q, which is not in its simplest form", p)
+		}
+	}
+	return c, nil
+}
+
+// isBidi reports whether r changes the direction of text, which can make one
+// path look like another.
+func isBidi(r rune) bool {
+	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f || r == 0x061c
+}
+
+// add enters one path, or refuses it. At the second entry of a directory it
+// returns false: harmless, and frequent.
+func (n *names) add(p string, mode fs.FileMode, link string) (fresh bool, err error) {
+	first, _, below := strings.Cut(p, "/")
+	switch {
+	case n.top == "":
+		n.top = first
+	case n.top != first:
+		n.many = true
+	}
+	if !below && !mode.IsDir() {
+		n.many = true
+	}
+	for i := 0; i < len(p); i++ {
+		if p[i] == '/' {
+			if err := n.enter(p[:i], fs.ModeDir, p); err != nil {
+				return false, err
+			}
+		}
+	}
+	if n.given[p] {
+		if mode.IsDir() && n.entries[p].IsDir() {
+			return false, nil
+		}
+		return false, refuse("path_twice", "the archive has the path %q twice", p)
+	}
+	if err := n.enter(p, mode, p); err != nil {
+		return false, err
+	}
+	n.given[p] = true
+	if mode&fs.ModeSymlink != 0 {
+		n.links[p] = link
+	}
+	return true, nil
+}
+
+func (n *names) enter(p string, mode fs.FileMode, of string) error {
+	if was, ok := n.entries[p]; ok {
+		if !was.IsDir() || !mode.IsDir() {
+			return refuse("path_under_file", "the archive has %q as a directory and as something else (at %q)", p, of)
+		}
+		return nil
+	}
+	key := norm.NFC.String(n.fold.String(norm.NFD.String(p)))
+	if was, ok := n.folded[key]; ok {
+		return refuse("path_collision", "the archive has the paths %q and %q, which are one file on macOS or Windows", was, p)
+	}
+	n.entries[p], n.folded[key] = mode, p
+	if len(n.entries) > n.limit {
+		return clyde.Errorf(clyde.ErrTooLarge, "the archive has more than %d files and directories", n.limit).WithCode("too_many_entries")
+	}
+	return nil
+}
+
+// sole returns the directory that holds everything, or "".
+func (n *names) sole() string {
+	if n.many || n.top == "" || len(n.entries) < 2 || !n.entries[n.top].IsDir() {
+		return ""
+	}
+	return n.top
+}
+
+// checkLinks follows every symlink, through other symlinks too, and refuses
+// those that leave the package's root (the sole top directory, when there is
+// one) or never end. A link to what is not in the archive is fine.
+func (n *names) checkLinks() error {
+	top := n.sole()
+	for p, target := range n.links {
+		hops := 0
+		if _, err := n.follow(path.Dir(p), target, top, &hops); err != nil {
+			return err.Fix("pack the file itself in place of the link %q", p)
+		}
+	}
+	return nil
+}
+
+// follow resolves target against the directory dir, as an operating system
+// does: element by element, replacing symlinks as they come.
+func (n *names) follow(dir, target, top string, hops *int) (string, *clyde.Error) {
+	if *hops++; *hops > MaxLinkDepth {
+		return "", refuse("link_outside", "the archive has links that lead to each other, at %q", path.Join(dir, target))
+	}
+	if strings.HasPrefix(target, "/") {
+		return "", refuse("link_outside", "the archive has a link to the absolute path %q", target)
+	}
+	at := dir
+	for e := range strings.SplitSeq(target, "/") {
+		if n.steps--; n.steps < 0 {
+			return "", refuse("link_outside", "the archive has more symlinks to symlinks than can be followed")
+		}
+		switch e {
+		case "", ".":
+			continue
+		case "..":
+			if at == "." || at == top {
+				return "", refuse("link_outside", "the archive has a link to %q, which leads out of it", target)
+			}
+			at = path.Dir(at)
+			continue
+		}
+		next := path.Join(at, e)
+		if link, ok := n.links[next]; ok {
+			to, err := n.follow(at, link, top, hops)
+			if err != nil {
+				return "", err
+			}
+			next = to
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// Top returns the directory that holds all of files, or "": tar archives of
+// releases usually have one, and unpacking strips it.
+func Top(files []File) string {
+	var top string
+	for i, f := range files {
+		first, _, below := strings.Cut(f.Path, "/")
+		if i == 0 {
+			top = first
+		}
+		if first != top || !below && !f.Mode.IsDir() {
+			return ""
+		}
+	}
+	if len(files) == 1 && files[0].Path == top {
+		return ""
+	}
+	return top
+}
