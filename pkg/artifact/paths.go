@@ -26,8 +26,8 @@ type names struct {
 	given   map[string]bool        // paths that had an entry of their own
 	links   map[string]string      // symlink to its target
 	fold    cases.Caser
-	limit   int // of entries, those included that only longer paths imply
-	steps   int // elements that following symlinks may still take
+	limit   int    // of entries, those included that only longer paths imply
+	steps   int    // elements that following symlinks may still take
 	top     string // first component of the first path
 	many    bool   // paths differ in their first component, or a file has only one
 }
