@@ -241,7 +241,7 @@ func TestPages(t *testing.T) {
 		{"/packages/acme/zlib/1.3.1/files/bin", 200, "It is not text"},
 		{"/packages/acme/zlib/1.3.1/files/big.c", 200, "It is larger than"},
 		{"/packages/acme/zlib/1.3.1/files/empty", 200, "The file is empty"},
-		{"/packages/acme/zlib/1.3.1/files/a%20b/%C3%BC%3F.txt", 200, "1 lines"},
+		{"/packages/acme/zlib/1.3.1/files/a%20b/%C3%BC%3F.txt", 200, "1 line,"},
 		{"/namespaces/acme", 302, "/search?namespace=acme"},
 		{"/namespaces/@acme", 302, "/search?namespace=acme"},
 		{"/namespaces/A", 400, "namespace"},
