@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/clydepm/clyde-registry/pkg/ingest"
 	"github.com/clydepm/clyde-registry/pkg/registry"
+	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
 // tool returns the path of a pinned command, or skips saying so.
@@ -31,7 +34,10 @@ func tool(t *testing.T, name string) string {
 func TestClientsConformance(t *testing.T) {
 	t.Parallel()
 	bin := tool(t, "conformance")
-	w := newWorld(t, func(o *registry.Options) { o.Accept = registry.AcceptAny })
+	w := newWorld(t, func(o *registry.Options) {
+		o.Accept = registry.AcceptAny
+		o.Admit = &ingest.Admitter{DB: o.DB.(*store.DB), Accept: ingest.AcceptAny, Now: time.Now}
+	})
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), bin)
 	cmd.Dir = dir
