@@ -14,8 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Limits of package.yaml. Ours: the longest of 3,658 real packages would need a
-// hundredth of each.
+// Limits of package.yaml. Ours: the package format states them.
 const (
 	MaxManifestSize  = 256 << 10 // bytes
 	MaxManifestDepth = 16        // mappings and lists inside each other, the document's own among them

@@ -11,7 +11,7 @@ import (
 )
 
 // Limits of the text in package.yaml. Ours, so that a result and a page hold
-// them; keywords as crates.io and vcpkg have them, within what people use.
+// them.
 const (
 	MaxDescriptionLen = 300 // characters, on one line
 	MaxKeywords       = 10

@@ -11,8 +11,8 @@ import (
 // sixteen hex digits of an abi_id still fit an OCI tag of 128.
 const MaxVersionLen = 111
 
-// MaxVersionParts is how many dotted numbers a version may have. Real C and C++
-// libraries stop at five; Windows file versions have four.
+// MaxVersionParts is how many dotted numbers a version may have. Ours: the
+// package format states it.
 const MaxVersionParts = 6
 
 // VersionKind is the way a version is written.
