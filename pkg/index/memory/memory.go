@@ -22,8 +22,8 @@ type Options struct {
 	Budget time.Duration
 }
 
-// DefaultBudget is Options.Budget's default. Ours: ten times what the slowest
-// tenth of a percent of queries takes at 100,000 packages.
+// DefaultBudget is Options.Budget's default. Ours: what a person does not yet
+// take for waiting.
 const DefaultBudget = 100 * time.Millisecond
 
 // Engine is an index.Engine.
