@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -385,10 +384,4 @@ func Latest(rs []store.Release) (store.Release, bool) {
 		}
 	}
 	return best, found
-}
-
-// copyAll reads r to its end, so that what verifies at the end has spoken.
-func copyAll(r io.Reader) error {
-	_, err := io.Copy(io.Discard, r)
-	return err
 }

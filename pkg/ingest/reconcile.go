@@ -1,0 +1,158 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+
+	"github.com/clydepm/clyde-registry/pkg/artifact"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+// sweepPage is how many names of a listing are asked for at a time.
+const sweepPage = 100
+
+// Report says what a sweep found.
+type Report struct {
+	Repositories int `json:"repositories"`
+	Tags         int `json:"tags"`
+	Applied      int `json:"applied"` // versions or signatures that the catalogue did not know
+	Failed       int `json:"failed"`  // tags that could not be applied; the reasons are in the inbox
+}
+
+// Reconcile walks every repository and tag of the registry and applies what
+// the catalogue does not know. It removes nothing: an empty or failed listing
+// is no evidence.
+func (in *Ingest) Reconcile(ctx context.Context) (Report, error) {
+	var rep Report
+	for last := ""; ; {
+		repos, err := in.Source.Repositories(ctx, last, sweepPage)
+		if err != nil {
+			return rep, err
+		}
+		for _, repo := range repos {
+			last = repo
+			rep.Repositories++
+			if err := in.reconcileRepo(ctx, repo, &rep); err != nil {
+				return rep, err
+			}
+		}
+		if len(repos) < sweepPage {
+			return rep, nil
+		}
+	}
+}
+
+func (in *Ingest) reconcileRepo(ctx context.Context, repo string, rep *Report) error {
+	for last := ""; ; {
+		tags, err := in.Source.Tags(ctx, repo, last, sweepPage)
+		if err != nil {
+			return err
+		}
+		for _, tag := range tags {
+			last = tag
+			rep.Tags++
+			if err := in.reconcileTag(ctx, repo, tag, rep); err != nil {
+				return err
+			}
+		}
+		if len(tags) < sweepPage {
+			return nil
+		}
+	}
+}
+
+// reconcileTag applies one tag unless the catalogue agrees with it already.
+// What cannot be applied is parked in the inbox, so that its publisher can
+// read why.
+func (in *Ingest) reconcileTag(ctx context.Context, repo, tag string, rep *Report) error {
+	d, err := in.Source.Resolve(ctx, repo, tag)
+	if errors.Is(err, clyde.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if subject := Refers(tag); subject == "" {
+		_, err := in.DB.ReleaseByDigest(ctx, repo, d.Digest.String())
+		if err == nil {
+			return in.reverify(ctx, repo, d.Digest.String(), "")
+		}
+		if !errors.Is(err, clyde.ErrNotFound) {
+			return err
+		}
+	}
+	ev := clyde.Event{Source: "sweep", Action: clyde.ActionPush, Repo: repo, Tag: tag, Digest: d.Digest.String(), Received: in.Now().UTC()}
+	switch err := in.applySafely(ctx, ev); {
+	case err == nil:
+		rep.Applied++
+		return nil
+	case errors.Is(err, clyde.ErrInvalid):
+		rep.Failed++
+		id, perr := in.DB.PutEvent(ctx, ev)
+		if perr != nil {
+			return perr
+		}
+		return in.DB.EventPark(ctx, id, reason(err))
+	default:
+		return err
+	}
+}
+
+// Walker lists what storage holds, without the database.
+type Walker interface {
+	Walk(ctx context.Context, fn func(repo string, m store.Manifest, tags []string) error) error
+	Forget()
+}
+
+// Reindex drops what was derived and rebuilds it from storage: manifests,
+// tags, referrers, packages, releases, signatures, search index. What only the
+// database knows (claims, tokens, keys, yanks, counts, audit) stays; a version
+// whose claim is lost gets a new one, and one whose tag was never committed
+// stays invisible.
+func (in *Ingest) Reindex(ctx context.Context, w Walker) (Report, error) {
+	if err := in.DB.DropDerived(ctx); err != nil {
+		return Report{}, err
+	}
+	w.Forget()
+	err := w.Walk(ctx, func(repo string, m store.Manifest, tags []string) error {
+		var keep []string
+		for _, tag := range tags {
+			ok, err := in.restoreClaim(ctx, repo, tag, m)
+			if err != nil {
+				return err
+			}
+			if ok {
+				keep = append(keep, tag)
+			}
+		}
+		return in.DB.RestoreManifest(ctx, m, keep)
+	})
+	if err != nil {
+		return Report{}, err
+	}
+	w.Forget()
+	rep, err := in.Reconcile(ctx)
+	if err != nil {
+		return rep, err
+	}
+	return rep, in.RebuildIndex(ctx)
+}
+
+// restoreClaim reports whether the tag stands: a version's tag does when its
+// claim is committed for this digest.
+func (in *Ingest) restoreClaim(ctx context.Context, repo, tag string, m store.Manifest) (bool, error) {
+	v, err := clyde.ParseVersion(tag)
+	if err != nil || m.ArtifactType != artifact.TypePackage {
+		return true, nil
+	}
+	c, err := in.DB.Claim(ctx, repo, v.Canonical())
+	switch {
+	case errors.Is(err, clyde.ErrNotFound):
+		c = store.Claim{Repo: repo, VersionKey: v.Canonical(), Version: tag, Digest: m.Digest, Committed: m.Pushed}
+		return true, in.DB.RestoreClaim(ctx, c)
+	case err != nil:
+		return false, err
+	}
+	return !c.Committed.IsZero() && c.Digest == m.Digest, nil
+}
