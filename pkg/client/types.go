@@ -1,0 +1,245 @@
+package client
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Package is one package.
+type Package struct {
+	Name        string    `json:"name"` // "@acme/zlib"
+	Namespace   string    `json:"namespace"`
+	Base        string    `json:"base"`
+	Latest      string    `json:"latest"` // empty when no version is left
+	Description string    `json:"description"`
+	License     string    `json:"license,omitempty"`
+	Language    string    `json:"language,omitempty"`
+	Kind        string    `json:"type"`
+	Standard    string    `json:"standard,omitempty"`
+	Keywords    []string  `json:"keywords"`
+	Categories  []string  `json:"categories"`
+	Platforms   []string  `json:"platforms"`
+	Homepage    string    `json:"homepage,omitempty"`
+	Repository  string    `json:"repository,omitempty"`
+	Docs        string    `json:"documentation,omitempty"`
+	Signed      string    `json:"signed"` // verified | untrusted | unsigned | invalid, as the server saw it
+	Private     bool      `json:"private"`
+	Deprecated  string    `json:"deprecated,omitempty"` // message; empty when not deprecated
+	ReplacedBy  string    `json:"replaced_by,omitempty"`
+	Versions    int       `json:"versions"`   // how many
+	Dependents  int       `json:"dependents"` // how many
+	Downloads   int64     `json:"downloads"`  // of all versions
+	Created     time.Time `json:"created_at"`
+	Updated     time.Time `json:"updated_at"`
+	LatestInfo  *Release  `json:"latest_release,omitempty"` // where one package is asked for
+}
+
+// Release is one version of a package.
+type Release struct {
+	Name            string          `json:"name"`
+	Version         string          `json:"version"`
+	UpstreamVersion string          `json:"upstream_version,omitempty"`
+	Digest          string          `json:"digest"`    // of the OCI manifest: pull by it
+	Reference       string          `json:"reference"` // "host/acme/zlib@sha256:…"
+	Size            int64           `json:"size"`      // bytes of config and layers together
+	SourceDigest    string          `json:"source_digest"`
+	SourceType      string          `json:"source_media_type"`
+	SourceSize      int64           `json:"source_size"` // bytes, compressed
+	Published       time.Time       `json:"published_at"`
+	Publisher       string          `json:"publisher"`
+	Signed          string          `json:"signed"`
+	Signer          string          `json:"signer,omitempty"`
+	Yanked          *Yanked         `json:"yanked,omitempty"` // nil when not withdrawn
+	State           string          `json:"state"`            // visible | conflict | gone
+	Downloads       int64           `json:"downloads"`
+	PURL            string          `json:"purl"`
+	Manifest        json.RawMessage `json:"manifest,omitempty"` // package.yaml as JSON, where one version is asked for
+	Requires        []Dependency    `json:"requires,omitempty"`
+	Headers         []string        `json:"headers,omitempty"`
+}
+
+// Yanked says why and when a version was withdrawn.
+type Yanked struct {
+	Reason string    `json:"reason"`
+	Text   string    `json:"text"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+}
+
+// Dependency is what a version requires.
+type Dependency struct {
+	Name     string `json:"name"`
+	Range    string `json:"range"`
+	Kind     string `json:"kind"` // requires | dev_requires | build_requires
+	Optional bool   `json:"optional"`
+	Known    bool   `json:"known"` // the registry has it and the asker may see it
+}
+
+// Dependent is a package whose latest version requires another.
+type Dependent struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Range   string `json:"range"`
+}
+
+// DependentsPage is one page of dependents.
+type DependentsPage struct {
+	Items      []Dependent `json:"items"`
+	NextCursor string      `json:"next_cursor,omitempty"`
+}
+
+// Highlight is a text and the half-open ranges of its bytes that matched.
+type Highlight struct {
+	Text  string   `json:"text"`
+	Spans [][2]int `json:"spans"`
+}
+
+// Hit is one search result.
+type Hit struct {
+	Package
+	Highlights map[string]Highlight `json:"highlights,omitempty"`
+}
+
+// FacetValue is a value of a facet and how many results have it.
+type FacetValue struct {
+	Value string `json:"value"`
+	Count int    `json:"count"`
+}
+
+// Facet counts the values of one field.
+type Facet struct {
+	Name   string       `json:"name"`
+	Values []FacetValue `json:"values"`
+}
+
+// SearchPage is one page of search results.
+type SearchPage struct {
+	Items      []Hit   `json:"items"`
+	NextCursor string  `json:"next_cursor,omitempty"` // empty on the last page
+	Total      int     `json:"total"`
+	Facets     []Facet `json:"facets,omitempty"`
+	DidYouMean string  `json:"did_you_mean,omitempty"`
+	Notice     string  `json:"notice,omitempty"` // the answer is less than usual, and why
+}
+
+// Suggestion is one name offered while typing.
+type Suggestion struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+}
+
+// File is one file of a release's source archive.
+type File struct {
+	Path string `json:"path"`
+	Size int64  `json:"size"` // bytes
+	Mode uint32 `json:"mode"`
+	Link string `json:"link,omitempty"`
+}
+
+// Readme is a release's readme, raw and as sanitised HTML.
+type Readme struct {
+	Path string `json:"path"`
+	Raw  string `json:"raw"`
+	HTML string `json:"html"`
+}
+
+// Signatures is what the server's verification found. A client that cares
+// verifies again.
+type Signatures struct {
+	State   string          `json:"state"`
+	Report  json.RawMessage `json:"report"`
+	Checked time.Time       `json:"checked_at"`
+}
+
+// YankRequest withdraws a version, or with Yanked false brings it back.
+type YankRequest struct {
+	Yanked bool   `json:"yanked"`
+	Reason string `json:"reason,omitempty"` // security | broken | deprecated | renamed | other
+	Text   string `json:"text,omitempty"`
+}
+
+// Deprecation marks a package; an empty Message takes the mark away.
+type Deprecation struct {
+	Message    string `json:"message"`
+	ReplacedBy string `json:"replaced_by,omitempty"`
+}
+
+// Downloads is the raw pulls of one version on one UTC day.
+type Downloads struct {
+	Version string `json:"version"`
+	Day     string `json:"day"` // "2006-01-02"
+	Count   int64  `json:"count"`
+}
+
+// Key is a public key that a namespace vouches for.
+type Key struct {
+	Namespace   string     `json:"namespace"`
+	Name        string     `json:"name"`
+	PEM         string     `json:"pem"`
+	Fingerprint string     `json:"fingerprint"`
+	By          string     `json:"by"`
+	Created     time.Time  `json:"created_at"`
+	Revoked     *time.Time `json:"revoked_at,omitempty"`
+}
+
+// Scope grants actions on packages.
+type Scope struct {
+	Actions []string `json:"actions"` // pull | publish-new | publish | yank | manage
+	Pattern string   `json:"pattern"` // "@acme/zlib", "@acme/*" or "*"
+}
+
+// Identity is who the registry takes the caller for.
+type Identity struct {
+	Anonymous bool    `json:"anonymous"`
+	ID        string  `json:"id,omitempty"`
+	Name      string  `json:"name"`
+	Admin     bool    `json:"admin"`
+	Scopes    []Scope `json:"scopes"`
+}
+
+// TokenRequest says what a new token is for.
+type TokenRequest struct {
+	Name    string     `json:"name"`
+	Admin   bool       `json:"admin,omitempty"`
+	Scopes  []Scope    `json:"scopes,omitempty"`
+	Expires *time.Time `json:"expires_at,omitempty"` // nil: never
+}
+
+// Token is an API token as the server lists it.
+type Token struct {
+	ID       string     `json:"id"`
+	Prefix   string     `json:"prefix"` // its first characters
+	Name     string     `json:"name"`
+	Admin    bool       `json:"admin"`
+	Scopes   []Scope    `json:"scopes"`
+	Created  time.Time  `json:"created_at"`
+	Expires  *time.Time `json:"expires_at,omitempty"`
+	LastUsed *time.Time `json:"last_used_at,omitempty"`
+	Revoked  *time.Time `json:"revoked_at,omitempty"`
+	Secret   string     `json:"secret,omitempty"` // in the reply to its creation only
+}
+
+// Change is one entry of the change feed.
+type Change struct {
+	Seq     int64     `json:"seq"`
+	Time    time.Time `json:"time"`
+	Type    string    `json:"type"`
+	Package string    `json:"package"`
+	Version string    `json:"version,omitempty"`
+	Digest  string    `json:"digest,omitempty"`
+	Actor   string    `json:"actor,omitempty"`
+}
+
+// WellKnown says where everything of a registry is.
+type WellKnown struct {
+	API     string `json:"api"`     // base address of the API
+	Index   string `json:"index"`   // template: …/index/{namespace}/{name}.ndjson
+	Changes string `json:"changes"` // address of the change feed
+	OpenAPI string `json:"openapi"`
+	Web     string `json:"web"` // address of the pages
+	OCI     struct {
+		Host   string `json:"host"`   // as clients write it: "localhost:8080"
+		Prefix string `json:"prefix"` // before namespace/name in a repository; usually empty
+	} `json:"oci"`
+	Keys string `json:"keys"` // template: …/namespaces/{namespace}/keys
+}
