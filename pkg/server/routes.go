@@ -1,0 +1,148 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/clydepm/clyde-registry/pkg/web"
+)
+
+// routes mounts every part. The registry is asked first and by the raw path:
+// a ServeMux would redirect "//" and "..", which the registry must refuse.
+func (s *Server) routes() (http.Handler, error) {
+	_, host, _ := strings.Cut(s.publicURL, "://")
+	pages, err := web.New(web.Options{
+		Catalog: s.Catalog, Auth: s.Accounts.Authenticate, PublicURL: s.publicURL, Host: host, Log: s.Log, Now: s.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	rest, err := s.api(host)
+	if err != nil {
+		return nil, err
+	}
+	reg := s.Registry.Handler()
+	site := pages.Handler()
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch p := r.URL.Path; {
+		case p == "/v2" || strings.HasPrefix(p, "/v2/"):
+			reg.ServeHTTP(w, r)
+		case p == "/api" || strings.HasPrefix(p, "/api/") || strings.HasPrefix(p, "/.well-known/clyde/") || p == "/healthz" || p == "/readyz":
+			rest.ServeHTTP(w, r)
+		default:
+			site.ServeHTTP(w, r)
+		}
+	})
+	return s.trustProxies(s.observe(h)), nil
+}
+
+// recorder remembers the status. It passes ReadFrom on, so that blobs still go
+// from file to socket by sendfile, and unwraps for http.ResponseController.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// RequestIDHeader carries the request's identifier in answers, logs and
+// problem documents.
+const RequestIDHeader = "X-Request-Id"
+
+// observe gives the request an identifier, logs it once, and turns a panic
+// into a 500.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := s.Now()
+		id := rand.Text()[:16]
+		w.Header().Set(RequestIDHeader, id)
+		r.Header.Set(RequestIDHeader, id)
+		if s.tls != nil {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				s.Log.ErrorContext(r.Context(), "http: panic", "id", id, "panic", p, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					http.Error(rec, "internal error; request "+id, http.StatusInternalServerError)
+				}
+			}
+			level := slog.LevelDebug
+			if rec.status >= 500 {
+				level = slog.LevelError
+			}
+			s.Log.Log(r.Context(), level, "http", "id", id, "method", r.Method, "path", r.URL.Path, "status", rec.status,
+				"bytes", rec.bytes, "ms", s.Now().Sub(start).Milliseconds(), "from", r.RemoteAddr, "agent", r.UserAgent())
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// untilShutdown ends the contexts of streaming requests when the server shuts
+// down; ordinary requests are let finish.
+func untilShutdown(next http.Handler, stopping <-chan struct{}) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/changes") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		go func() {
+			select {
+			case <-stopping:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+func (s *Server) metricsHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.Handler())
+	return mux
+}
+
+// waitIndexed polls until the index is whole; for tests and cold-start figures.
+func (s *Server) waitIndexed(ctx context.Context) error {
+	t := time.NewTicker(time.Millisecond)
+	defer t.Stop()
+	for !s.indexed.Load() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+	return nil
+}

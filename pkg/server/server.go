@@ -1,0 +1,296 @@
+// Package server puts the parts together: it opens what the configuration asks
+// for, mounts the routes, runs the loops and stops them in order.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/acme/autocert"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/clydepm/clyde-registry/config"
+	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/catalog"
+	"github.com/clydepm/clyde-registry/pkg/content"
+	"github.com/clydepm/clyde-registry/pkg/index"
+	"github.com/clydepm/clyde-registry/pkg/index/memory"
+	"github.com/clydepm/clyde-registry/pkg/ingest"
+	"github.com/clydepm/clyde-registry/pkg/registry"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+// Options are what a Server is given besides its configuration.
+type Options struct {
+	Log *slog.Logger     // nil discards
+	Now func() time.Time // nil means time.Now
+}
+
+// Parts is everything a server is made of but its listeners: what
+// administrative commands work on, too.
+type Parts struct {
+	Dir      string
+	DB       *store.DB
+	Accounts *account.Accounts
+	Registry *registry.Registry
+	Content  *content.Store
+	Engine   index.Engine
+	Ingest   *ingest.Ingest
+	Catalog  *catalog.Catalog
+	Log      *slog.Logger
+	Now      func() time.Time
+
+	pulls *pullCounter
+	close []func() error // run in reverse order
+}
+
+// Server is an assembled, not yet running, server.
+type Server struct {
+	*Parts
+	cfg       config.Config
+	ln        net.Listener
+	admin     net.Listener
+	metrics   net.Listener
+	handler   http.Handler
+	publicURL string
+	indexed   atomic.Bool // the search index holds everything
+	tls       *tls.Config
+}
+
+// Open opens the data directory, which it locks, and everything kept in it. On
+// error everything opened so far is closed again.
+func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (_ *Parts, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	p := &Parts{Dir: cfg.Data.Dir, Log: o.Log, Now: o.Now}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data.dir: %w", err)
+	}
+	unlock, err := lockDir(p.Dir)
+	if err != nil {
+		return nil, err
+	}
+	p.onClose(unlock)
+	if p.DB, err = store.Open(ctx, store.Options{Path: filepath.Join(p.Dir, "clyde.db"), Now: o.Now}); err != nil {
+		return nil, err
+	}
+	p.onClose(p.DB.Close)
+	p.Accounts = account.New(p.DB, o.Now)
+	p.Engine = memory.New(memory.Options{})
+	p.onClose(p.Engine.Close)
+	if p.Content, err = content.Open(filepath.Join(p.Dir, "content")); err != nil {
+		return nil, err
+	}
+	secret, err := loadSecret(filepath.Join(p.Dir, "secret"))
+	if err != nil {
+		return nil, err
+	}
+	p.pulls = &pullCounter{db: p.DB, log: o.Log, now: o.Now}
+	p.Registry, err = registry.New(ctx, registry.Options{
+		Root: filepath.Join(p.Dir, "registry"), Secret: secret, DB: p.DB, Accounts: p.Accounts, Log: o.Log, Now: o.Now,
+		Admit:  &ingest.Admitter{DB: p.DB, Accept: cfg.Registry.Accept, Now: o.Now, Log: o.Log},
+		Accept: cfg.Registry.Accept, PublicURL: publicURL, Pulled: p.pulls.pulled,
+		Private: func(ctx context.Context, repo string) (bool, error) {
+			s, err := p.DB.Setting(ctx, repo)
+			return s.Private, err
+		},
+		Limits: registry.Limits{
+			MaxBlob: cfg.Registry.MaxBlob, MaxSessions: cfg.Registry.MaxUploads,
+			BytesPerDay: cfg.Registry.MaxBytesPerDay, UploadAge: cfg.Registry.UploadRetention,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.onClose(p.Registry.Close)
+	p.Ingest = &ingest.Ingest{DB: p.DB, Source: p.Registry, Content: p.Content, Engine: p.Engine, Log: o.Log, Now: o.Now}
+	_, host, _ := strings.Cut(publicURL, "://")
+	p.Catalog = &catalog.Catalog{
+		DB: p.DB, Engine: p.Engine, Content: p.Content, Host: host, Log: o.Log, Now: o.Now, Changed: p.Ingest.Relatest,
+	}
+	return p, nil
+}
+
+func (p *Parts) onClose(f func() error) { p.close = append(p.close, f) }
+
+// Close closes everything in reverse order.
+func (p *Parts) Close() error {
+	var errs []error
+	for i := len(p.close) - 1; i >= 0; i-- {
+		errs = append(errs, p.close[i]())
+	}
+	p.close = nil
+	return errors.Join(errs...)
+}
+
+// New opens what cfg asks for, listens, and mounts the routes. On error
+// everything opened so far is closed again.
+func New(ctx context.Context, cfg config.Config, o Options) (_ *Server, err error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.HTTP.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("http.addr: %w", err)
+	}
+	s := &Server{cfg: cfg, ln: ln, publicURL: cfg.HTTP.PublicURL}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ln.Close())
+		}
+	}()
+	if err := s.setTLS(); err != nil {
+		return nil, err
+	}
+	if s.publicURL == "" {
+		s.publicURL = defaultURL(ln.Addr(), s.tls != nil)
+	}
+	if s.Parts, err = Open(ctx, cfg, s.publicURL, o); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Parts.Close())
+		}
+	}()
+	if s.admin, err = listenAdmin(ctx, s.Dir); err != nil {
+		return nil, err
+	}
+	s.onClose(closeListener(s.admin))
+	if cfg.Metrics.Addr != "" {
+		if s.metrics, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Metrics.Addr); err != nil {
+			return nil, fmt.Errorf("metrics.addr: %w", err)
+		}
+		s.onClose(closeListener(s.metrics))
+	}
+	s.onClose(closeListener(ln))
+	if s.handler, err = s.routes(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// defaultURL says localhost for loopback and unspecified addresses: OCI
+// clients take plain HTTP for granted only there.
+func defaultURL(a net.Addr, secure bool) string {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return scheme + "://" + a.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsLoopback() || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+func closeListener(l net.Listener) func() error {
+	return func() error {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+// setTLS prepares certificates from files or by ACME.
+func (s *Server) setTLS() error {
+	t := s.cfg.TLS
+	switch {
+	case t.Cert != "":
+		if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+			return fmt.Errorf("tls.cert: %w", err)
+		}
+		// Read again for each handshake, so that a renewed file needs no restart.
+		s.tls = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			c, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+			return &c, err
+		}}
+	case len(t.ACMEDomains) > 0:
+		m := &autocert.Manager{
+			Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(t.ACMEDomains...),
+			Cache: autocert.DirCache(filepath.Join(s.cfg.Data.Dir, "acme")), Email: t.ACMEEmail,
+		}
+		s.tls = m.TLSConfig()
+		s.tls.MinVersion = tls.VersionTLS12
+	default:
+		return nil
+	}
+	s.tls.NextProtos = append([]string{"h2", "http/1.1"}, s.tls.NextProtos...)
+	s.ln = tls.NewListener(s.ln, s.tls)
+	return nil
+}
+
+// PublicURL is the address that clients use: "http://localhost:8080".
+func (s *Server) PublicURL() string { return s.publicURL }
+
+// Handler serves everything that the public listener does.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Run serves until ctx ends, then lets requests and events in hand finish. The
+// caller closes the server afterwards.
+func (s *Server) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	serve := func(ln net.Listener, h http.Handler) {
+		srv := &http.Server{
+			Handler: h, ReadHeaderTimeout: s.cfg.HTTP.HeaderTimeout, IdleTimeout: s.cfg.HTTP.IdleTimeout,
+			ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+			// What streams (the change feed) learns from this that it must end.
+			BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		}
+		stopping := make(chan struct{})
+		srv.RegisterOnShutdown(func() { close(stopping) })
+		srv.Handler = untilShutdown(h, stopping)
+		g.Go(func() error {
+			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+		g.Go(func() error {
+			<-ctx.Done()
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.HTTP.ShutdownGrace)
+			defer cancel()
+			if err := srv.Shutdown(stop); err != nil {
+				return errors.Join(err, srv.Close())
+			}
+			return nil
+		})
+	}
+	serve(s.ln, s.handler)
+	serve(s.admin, s.adminHandler())
+	if s.metrics != nil {
+		serve(s.metrics, s.metricsHandler())
+	}
+	g.Go(func() error {
+		// Reads go on meanwhile; search answers from what is indexed so far.
+		if err := s.Ingest.RebuildIndex(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("search index: %w", err)
+		}
+		s.indexed.Store(true)
+		return nil
+	})
+	g.Go(func() error { return s.Ingest.Run(ctx) })
+	g.Go(func() error { return s.Registry.Run(ctx) })
+	g.Go(func() error { return s.pulls.run(ctx) })
+	return g.Wait()
+}
