@@ -74,6 +74,7 @@ type Packed struct {
 	Config     Blob               // package.yaml, byte for byte
 	Layers     []Blob             // the source archive first
 	Files      []File             // what the archive holds, sorted, below its top directory
+	Warnings   []string           // sentences about what may go wrong elsewhere, sorted by path
 
 	close func() error
 }

@@ -195,11 +195,11 @@ func fileOf(hdr *tar.Header) (File, error) {
 		f.Mode = fs.ModeDir | 0o755
 	case tar.TypeSymlink:
 		f.Mode, f.Link = fs.ModeSymlink|0o777, hdr.Linkname
-		if strings.ContainsAny(f.Link, "\\\x00") || f.Link == "" || p == "." {
-			return File{}, refuse("link_outside", "%q in the archive is a link to %q", p, f.Link)
+		if p == "." {
+			return File{}, refuse("link_outside", "the archive's root is a link")
 		}
-		if len(f.Link) > MaxPath {
-			return File{}, refuse("path_too_long", "%q in the archive is a link of %d bytes; the limit is %d", p, len(f.Link), MaxPath)
+		if err := checkTarget(p, f.Link); err != nil {
+			return File{}, err
 		}
 	case tar.TypeLink:
 		what = "a hard link"

@@ -85,6 +85,18 @@ func cleanPath(p string) (string, error) {
 	return c, nil
 }
 
+// checkTarget refuses targets of the symlink p that systems may read in two
+// ways; where they lead is for checkLinks.
+func checkTarget(p, target string) error {
+	if len(target) > MaxPath {
+		return refuse("path_too_long", "%q is a link of %d bytes; the limit is %d", p, len(target), MaxPath)
+	}
+	if target == "" || !utf8.ValidString(target) || strings.ContainsFunc(target, func(r rune) bool { return r == '\\' || unicode.IsControl(r) || isBidi(r) }) {
+		return refuse("link_outside", "%q is a link to %q, which is no path that every system can follow", p, target)
+	}
+	return nil
+}
+
 // isBidi reports whether r changes the direction of text, which can make one
 // path look like another.
 func isBidi(r rune) bool {

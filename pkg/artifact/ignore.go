@@ -1,0 +1,250 @@
+package artifact
+
+import (
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+// IgnoreFile lies at the root of a package and says what is not packed, in a
+// subset of .gitignore: a pattern a line; "#" begins a comment; "!" takes a
+// file in again; a pattern with a slash at its beginning or inside counts from
+// the root, any other in every directory; a slash at the end means directories
+// only; "*" and "?" do not match a slash, "**" does; "[a-z]" and "[!a-z]"; a
+// backslash takes the next character as it is. The last pattern that matches
+// decides, and nothing below a directory that is left out comes in again.
+// Ignore files in other directories are not read.
+const IgnoreFile = ".clydeignore"
+
+// maxIgnore is the largest IgnoreFile read, in bytes, and maxPatterns the most
+// patterns in it or in one list of files: every file is compared with each.
+const (
+	maxIgnore   = 64 << 10
+	maxPatterns = 1000
+)
+
+// versionControl are the names that are never packed, at any depth: ".git" is
+// a file in submodules and work trees.
+var versionControl = []string{".git", ".hg", ".svn", ".bzr", "CVS"}
+
+// buildMarks are the files that make the directory they lie in a build
+// directory (or a cache: see https://bford.info/cachedir/).
+var buildMarks = []string{"CMakeCache.txt", "CACHEDIR.TAG"}
+
+// installed is where Clyde installs dependencies. It comes before the lines of
+// IgnoreFile, so that "!/deps/" there packs a directory of that name.
+const installed = "/deps/"
+
+// ignoreRule is one line of an ignore file.
+type ignoreRule struct {
+	re       *regexp.Regexp
+	dirsOnly bool
+	keep     bool
+}
+
+// ignoreRules are in the order of the file.
+type ignoreRules []ignoreRule
+
+// parseIgnore reads an ignore file.
+func parseIgnore(text string) (ignoreRules, error) {
+	if len(text) > maxIgnore {
+		return nil, tooLarge(IgnoreFile, int64(len(text)), maxIgnore)
+	}
+	var rules ignoreRules
+	for line := range strings.SplitSeq(text, "\n") {
+		line = strings.TrimSuffix(line, "\r")
+		if trimmed := strings.TrimRight(line, " \t"); !strings.HasSuffix(trimmed, `\`) {
+			line = trimmed
+		}
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		r := ignoreRule{}
+		pattern := line
+		if pattern, r.keep = strings.CutPrefix(pattern, "!"); pattern == "" {
+			return nil, badGlob(line, "it is empty")
+		}
+		pattern, r.dirsOnly = strings.CutSuffix(pattern, "/")
+		anchored := strings.Contains(pattern, "/")
+		if pattern = strings.TrimPrefix(pattern, "/"); pattern == "" {
+			return nil, badGlob(line, "it would leave out everything")
+		}
+		if !anchored {
+			pattern = "**/" + pattern
+		}
+		re, err := globRegexp(pattern, "")
+		if err != nil {
+			return nil, err
+		}
+		r.re = re
+		if rules = append(rules, r); len(rules) > maxPatterns {
+			return nil, clyde.Errorf(clyde.ErrTooLarge, "%s has more than %d patterns", IgnoreFile, maxPatterns).WithCode("too_large")
+		}
+	}
+	return rules, nil
+}
+
+// match reports whether some rule is about p, and if so whether p is left out.
+func (r ignoreRules) match(p string, dir bool) (ignored, decided bool) {
+	for _, rule := range slices.Backward(r) {
+		if (dir || !rule.dirsOnly) && rule.re.MatchString(p) {
+			return !rule.keep, true
+		}
+	}
+	return false, false
+}
+
+// globs are the patterns of files.include or files.exclude. They count from
+// the root; one that matches a directory stands for all in it.
+type globs []*regexp.Regexp
+
+func parseGlobs(patterns []string) (globs, error) {
+	if len(patterns) > maxPatterns {
+		return nil, clyde.Errorf(clyde.ErrTooLarge, "files has more than %d patterns", maxPatterns).WithCode("too_large")
+	}
+	var g globs
+	for _, p := range patterns {
+		clean := strings.TrimSuffix(strings.TrimPrefix(p, "./"), "/")
+		if clean == "." || clean == "" {
+			clean = "**"
+		}
+		re, err := globRegexp(clean, "(?:/.*)?")
+		if err != nil {
+			return nil, err
+		}
+		g = append(g, re)
+	}
+	return g, nil
+}
+
+func (g globs) match(p string) bool {
+	return slices.ContainsFunc(g, func(re *regexp.Regexp) bool { return re.MatchString(p) })
+}
+
+// globRegexp compiles a glob with "**". Regular expressions of Go take time
+// linear in the path, whatever the pattern.
+func globRegexp(glob, suffix string) (*regexp.Regexp, error) {
+	var b strings.Builder
+	b.WriteString("^")
+	for i := 0; i < len(glob); {
+		switch c := glob[i]; {
+		case strings.HasPrefix(glob[i:], "**/") && (i == 0 || glob[i-1] == '/'):
+			b.WriteString("(?:.*/)?")
+			i += 3
+		case strings.HasPrefix(glob[i:], "**"):
+			b.WriteString(".*")
+			i += 2
+		case c == '*':
+			b.WriteString("[^/]*")
+			i++
+		case c == '?':
+			b.WriteString("[^/]")
+			i++
+		case c == '[':
+			n, class := globClass(glob[i:])
+			if n == 0 {
+				return nil, badGlob(glob, "its [ is not closed, or holds a slash")
+			}
+			b.WriteString(class)
+			i += n
+		case c == '\\':
+			if i+1 == len(glob) {
+				return nil, badGlob(glob, "nothing follows its last backslash")
+			}
+			b.WriteString(regexp.QuoteMeta(glob[i+1 : i+2]))
+			i += 2
+		default:
+			b.WriteString(regexp.QuoteMeta(glob[i : i+1]))
+			i++
+		}
+	}
+	re, err := regexp.Compile("(?s)" + b.String() + suffix + "$")
+	if err != nil {
+		return nil, badGlob(glob, "it cannot be read").Because(err)
+	}
+	return re, nil
+}
+
+// globClass translates the class at the beginning of s, and returns its length
+// in s, 0 where it is none.
+func globClass(s string) (n int, class string) {
+	body := s[1:]
+	negated := strings.HasPrefix(body, "!") || strings.HasPrefix(body, "^")
+	if negated {
+		body = body[1:]
+	}
+	end := -1
+	if len(body) > 1 {
+		end = strings.IndexByte(body[1:], ']') + 1
+	}
+	if end < 1 || strings.Contains(body[:end], "/") {
+		return 0, ""
+	}
+	var b strings.Builder
+	b.WriteString("[")
+	if negated {
+		b.WriteString("^/")
+	}
+	for _, c := range []byte(body[:end]) {
+		if strings.IndexByte(`\[]^&~`, c) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	b.WriteString("]")
+	return len(s) - len(body) + end + 1, b.String()
+}
+
+func badGlob(glob, why string) *clyde.Error {
+	return clyde.Errorf(clyde.ErrInvalid, "the pattern %q cannot be used: %s", glob, why).WithCode("pattern_invalid")
+}
+
+// chooser decides what of a directory is packed.
+type chooser struct {
+	rules            ignoreRules
+	include, exclude globs
+	always           []string // packed though include does not name them
+}
+
+// newChooser reads dir's ignore file and the manifest's file sets.
+func newChooser(dir fs.FS, m *clyde.Manifest, always []string) (*chooser, error) {
+	text, err := readSmall(dir, IgnoreFile, maxIgnore)
+	if err != nil {
+		return nil, err
+	}
+	c := &chooser{always: always}
+	if c.rules, err = parseIgnore(installed + "\n" + string(text)); err != nil {
+		return nil, err
+	}
+	if c.include, err = parseGlobs(m.Files.Include); err != nil {
+		return nil, err
+	}
+	c.exclude, err = parseGlobs(m.Files.Exclude)
+	return c, err
+}
+
+// dir reports whether to look into the directory p, which holds the entries.
+func (c *chooser) dir(p string, entries []fs.DirEntry) bool {
+	if slices.Contains(versionControl, path.Base(p)) || c.exclude.match(p) {
+		return false
+	}
+	if ignored, decided := c.rules.match(p, true); decided {
+		return !ignored
+	}
+	return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return slices.Contains(buildMarks, e.Name()) })
+}
+
+// file reports whether the file or symlink p is packed.
+func (c *chooser) file(p string) bool {
+	if slices.Contains(versionControl, path.Base(p)) || c.exclude.match(p) {
+		return false
+	}
+	if ignored, _ := c.rules.match(p, false); ignored {
+		return false
+	}
+	return len(c.include) == 0 || c.include.match(p) || slices.Contains(c.always, p)
+}
