@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+// Exit statuses. Scripts rely on these numbers; docs/cli.md lists them. 3 and
+// 4 are the Clyde build client's, 6 and 11 those of commands still to come.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitNotFound    = 5
+	exitNoVersion   = 6 // no version fits
+	exitDenied      = 7
+	exitUnverified  = 8
+	exitUnavailable = 9
+	exitConflict    = 10
+	exitInvalid     = 12
+	exitInterrupted = 130
+)
+
+// errNoVersion is the kind of failure where a package exists and no version of
+// it is in the range asked for.
+var errNoVersion = errors.New("no version fits")
+
+// usageError is a command line that cannot be meant: exit status 2.
+type usageError struct {
+	msg   string
+	fixes []string
+}
+
+func usagef(format string, args ...any) *usageError {
+	return &usageError{msg: fmt.Sprintf(format, args...)}
+}
+
+func (e *usageError) fix(format string, args ...any) *usageError {
+	e.fixes = append(e.fixes, fmt.Sprintf(format, args...))
+	return e
+}
+
+func (e *usageError) Error() string { return e.msg }
+
+// shownError is a failure whose description has been printed already: only its
+// exit status is left to say.
+type shownError struct{ err error }
+
+func (e shownError) Error() string { return e.err.Error() }
+func (e shownError) Unwrap() error { return e.err }
+
+// status returns the exit status for err.
+func status(ctx context.Context, err error) int {
+	var usage *usageError
+	var op *net.OpError
+	var ue *url.Error
+	switch {
+	case err == nil:
+		return exitOK
+	case ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, clyde.ErrUnverified):
+		return exitUnverified
+	case errors.Is(err, errNoVersion):
+		return exitNoVersion
+	case errors.Is(err, clyde.ErrNotFound):
+		return exitNotFound
+	case errors.Is(err, clyde.ErrUnauthenticated), errors.Is(err, clyde.ErrDenied):
+		return exitDenied
+	case errors.Is(err, clyde.ErrConflict):
+		return exitConflict
+	case errors.Is(err, clyde.ErrInvalid), errors.Is(err, clyde.ErrTooLarge):
+		return exitInvalid
+	case errors.Is(err, clyde.ErrRateLimited), errors.Is(err, clyde.ErrUnavailable),
+		errors.Is(err, context.DeadlineExceeded), errors.As(err, &op), errors.As(err, &ue):
+		return exitUnavailable
+	}
+	return exitError
+}
+
+// errorJSON is what --json prints of a failure.
+type errorJSON struct {
+	Code     string         `json:"code,omitempty"`
+	Message  string         `json:"message"`
+	Fixes    []string       `json:"fixes,omitempty"`
+	Problems clyde.Problems `json:"problems,omitempty"`
+	Status   int            `json:"exit_status"`
+}
+
+// finish prints err for a person, and for a program under --json, and returns
+// the exit status.
+func (a *app) finish(ctx context.Context, err error) int {
+	code := status(ctx, err)
+	var shown shownError
+	if err == nil || errors.As(err, &shown) {
+		return code
+	}
+	out := errorJSON{Message: err.Error(), Status: code}
+	var usage *usageError
+	switch e := clyde.AsError(err); {
+	case code == exitInterrupted:
+		out.Message, out.Code = "interrupted", "interrupted"
+	case errors.As(err, &usage):
+		out.Fixes, out.Code = usage.fixes, "usage"
+	case e != nil:
+		out.Message, out.Code, out.Fixes, out.Problems = e.Msg, e.Code, e.Fixes, e.Problems
+	}
+	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "clyde:"), clean(strings.TrimSuffix(out.Message, ".")))
+	if len(out.Problems) > 0 {
+		a.problems("package.yaml", out.Problems)
+	}
+	for _, f := range out.Fixes {
+		fmt.Fprintf(a.stderr, "  fix: %s\n", clean(f))
+	}
+	if a.json {
+		if b, jerr := json.Marshal(out); jerr == nil {
+			_ = a.emitRaw("error", b)
+		}
+	}
+	return code
+}
+
+// problems prints what is wrong with a file as compilers do.
+func (a *app) problems(path string, ps clyde.Problems) {
+	for _, p := range ps {
+		kind := a.paint(a.stderr, red, "error:")
+		if p.Warning {
+			kind = a.paint(a.stderr, yellow, "warning:")
+		}
+		at := path
+		if p.Line > 0 {
+			at = fmt.Sprintf("%s:%d:%d", path, p.Line, p.Column)
+		}
+		near := ""
+		if p.Near != "" {
+			near = fmt.Sprintf(" (did you mean %q?)", p.Near)
+		}
+		fmt.Fprintf(a.stderr, "%s: %s %s [%s]\n", clean(at), kind, clean(p.Msg+near), p.Code)
+	}
+}
