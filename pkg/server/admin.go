@@ -216,12 +216,47 @@ func (s *Server) adminHandler() http.Handler {
 		v, err := s.do(r.Context(), c)
 		if err != nil {
 			w.WriteHeader(http.StatusUnprocessableEntity)
-			_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+			_ = json.NewEncoder(w).Encode(failureOf(err))
 			return
 		}
 		_ = json.NewEncoder(w).Encode(v)
 	})
 	return mux
+}
+
+// failure is an error on its way through the socket.
+type failure struct {
+	Kind  string   `json:"kind"`
+	Error string   `json:"error"`
+	Fixes []string `json:"fixes,omitempty"`
+}
+
+// kinds are the kinds of failure that a command can meet.
+var kinds = []error{clyde.ErrNotFound, clyde.ErrConflict, clyde.ErrInvalid, clyde.ErrTooLarge, clyde.ErrDenied, clyde.ErrUnavailable}
+
+func failureOf(err error) failure {
+	f := failure{Error: err.Error()}
+	if e := clyde.AsError(err); e != nil {
+		f.Fixes = e.Fixes
+	}
+	for _, k := range kinds {
+		if errors.Is(err, k) {
+			f.Kind = k.Error()
+			break
+		}
+	}
+	return f
+}
+
+func (f failure) err() error {
+	for _, k := range kinds {
+		if f.Kind == k.Error() {
+			e := clyde.Errorf(k, "%s", f.Error)
+			e.Fixes = f.Fixes
+			return e
+		}
+	}
+	return errors.New(f.Error)
 }
 
 const socketName = "admin.sock"
@@ -286,13 +321,11 @@ func askServer(ctx context.Context, dir string, c Command, out any) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		var e struct {
-			Error string `json:"error"`
-		}
-		if err := json.NewDecoder(resp.Body).Decode(&e); err != nil {
+		var f failure
+		if err := json.NewDecoder(resp.Body).Decode(&f); err != nil {
 			return err
 		}
-		return clyde.Errorf(clyde.ErrInvalid, "%s", e.Error)
+		return f.err()
 	}
 	if out == nil {
 		return nil
