@@ -48,8 +48,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "clyde-registry: %s\n", strings.TrimSuffix(err.Error(), "."))
-	if e := clyde.AsError(err); e != nil {
+	e, msg := clyde.AsError(err), err.Error()
+	if e != nil {
+		msg = e.Msg
+	}
+	fmt.Fprintf(stderr, "clyde-registry: %s\n", strings.TrimSuffix(msg, "."))
+	if e != nil {
 		for _, f := range e.Fixes {
 			fmt.Fprintf(stderr, "  fix: %s\n", f)
 		}

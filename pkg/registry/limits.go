@@ -117,12 +117,16 @@ func (s *sessions) spend(p account.Principal, n int64) error {
 
 // Purge removes uploads older than Limits.UploadAge and returns how many.
 func (r *Registry) Purge(ctx context.Context) (int, error) {
-	gone, errs := storage.PurgeUploads(ctx, r.disk, r.now().Add(-r.o.Limits.UploadAge), true)
-	err := errors.Join(errs...)
+	// Before the first push there is nothing to walk, which the walk would call a failure.
+	_, err := r.disk.Stat(ctx, layoutRoot+"/repositories")
 	if _, ok := errors.AsType[storagedriver.PathNotFoundError](err); ok {
-		err = nil // nothing was ever pushed
+		return 0, nil
 	}
-	return len(gone), err
+	if err != nil {
+		return 0, err
+	}
+	gone, errs := storage.PurgeUploads(ctx, r.disk, r.now().Add(-r.o.Limits.UploadAge), true)
+	return len(gone), errors.Join(errs...)
 }
 
 // keyedMutex locks by key; the zero value is ready.

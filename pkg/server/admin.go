@@ -237,7 +237,7 @@ var kinds = []error{clyde.ErrNotFound, clyde.ErrConflict, clyde.ErrInvalid, clyd
 func failureOf(err error) failure {
 	f := failure{Error: err.Error()}
 	if e := clyde.AsError(err); e != nil {
-		f.Fixes = e.Fixes
+		f.Error, f.Fixes = e.Msg, e.Fixes
 	}
 	for _, k := range kinds {
 		if errors.Is(err, k) {

@@ -3,13 +3,12 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/clydepm/clyde-registry/pkg/web"
 )
@@ -31,10 +30,10 @@ func (s *Server) routes() (http.Handler, error) {
 	reg := s.Registry.Handler()
 	site := pages.Handler()
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch p := r.URL.Path; {
-		case p == "/v2" || strings.HasPrefix(p, "/v2/"):
+		switch part(r.URL.Path) {
+		case "registry":
 			reg.ServeHTTP(w, r)
-		case p == "/api" || strings.HasPrefix(p, "/api/") || strings.HasPrefix(p, "/.well-known/clyde/") || p == "/healthz" || p == "/readyz":
+		case "api":
 			rest.ServeHTTP(w, r)
 		default:
 			site.ServeHTTP(w, r)
@@ -43,8 +42,8 @@ func (s *Server) routes() (http.Handler, error) {
 	return s.trustProxies(s.observe(h)), nil
 }
 
-// recorder remembers the status. It passes ReadFrom on, so that blobs still go
-// from file to socket by sendfile, and unwraps for http.ResponseController.
+// recorder remembers the status and counts the bytes. It unwraps for
+// http.ResponseController.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -66,6 +65,16 @@ func (r *recorder) Write(b []byte) (int, error) {
 	}
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)
+	return n, err
+}
+
+// ReadFrom keeps sendfile possible: io.Copy asks for it.
+func (r *recorder) ReadFrom(src io.Reader) (int64, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := io.Copy(r.ResponseWriter, src)
+	r.bytes += n
 	return n, err
 }
 
@@ -95,12 +104,14 @@ func (s *Server) observe(next http.Handler) http.Handler {
 					http.Error(rec, "internal error; request "+id, http.StatusInternalServerError)
 				}
 			}
+			took := s.Now().Sub(start)
+			s.stats.answered(r, rec.status, rec.bytes, took)
 			level := slog.LevelDebug
 			if rec.status >= 500 {
 				level = slog.LevelError
 			}
 			s.Log.Log(r.Context(), level, "http", "id", id, "method", r.Method, "path", r.URL.Path, "status", rec.status,
-				"bytes", rec.bytes, "ms", s.Now().Sub(start).Milliseconds(), "from", r.RemoteAddr, "agent", r.UserAgent())
+				"bytes", rec.bytes, "ms", took.Milliseconds(), "from", r.RemoteAddr, "agent", r.UserAgent())
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -125,12 +136,6 @@ func untilShutdown(next http.Handler, stopping <-chan struct{}) http.Handler {
 		}()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
-}
-
-func (s *Server) metricsHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.Handler())
-	return mux
 }
 
 // waitIndexed polls until the index is whole; for tests and cold-start figures.

@@ -65,6 +65,7 @@ type Server struct {
 	publicURL string
 	indexed   atomic.Bool // the search index holds everything
 	tls       *tls.Config
+	stats     *metrics
 }
 
 // Open opens the data directory, which it locks, and everything kept in it. On
@@ -180,6 +181,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *Server, err erro
 		s.onClose(closeListener(s.metrics))
 	}
 	s.onClose(closeListener(ln))
+	s.stats = newMetrics(s.Parts)
 	if s.handler, err = s.routes(); err != nil {
 		return nil, err
 	}
@@ -279,7 +281,7 @@ func (s *Server) Run(ctx context.Context) error {
 	serve(s.ln, s.handler)
 	serve(s.admin, s.adminHandler())
 	if s.metrics != nil {
-		serve(s.metrics, s.metricsHandler())
+		serve(s.metrics, s.stats.handler())
 	}
 	g.Go(func() error {
 		// Reads go on meanwhile; search answers from what is indexed so far.

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics is a registry of our own: libraries put things into the default one
+// that nobody asked for. Labels have few values: a path is never one.
+type metrics struct {
+	reg      *prometheus.Registry
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	bytes    *prometheus.CounterVec
+}
+
+// metricsTimeout bounds the queries behind one scrape.
+const metricsTimeout = 5 * time.Second
+
+func newMetrics(p *Parts) *metrics {
+	m := &metrics{
+		reg: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "clyde_http_requests_total", Help: "Requests answered, by part, method and status.",
+		}, []string{"part", "method", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "clyde_http_request_seconds", Help: "Time to answer a request, in seconds, by part and method.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
+		}, []string{"part", "method"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "clyde_http_sent_bytes_total", Help: "Bytes of bodies sent, by part.",
+		}, []string{"part"}),
+	}
+	gauge := func(name, help string, f func(context.Context) (float64, error)) prometheus.Collector {
+		return &query{prometheus.NewDesc(name, help, nil, nil), f}
+	}
+	m.reg.MustRegister(m.requests, m.seconds, m.bytes,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		gauge("clyde_inbox_waiting", "Events waiting to be applied.", func(ctx context.Context) (float64, error) {
+			n, err := p.DB.Waiting(ctx)
+			return float64(n), err
+		}),
+		gauge("clyde_packages", "Public packages.", func(ctx context.Context) (float64, error) {
+			s, err := p.Catalog.Stats(ctx)
+			return float64(s.Packages), err
+		}),
+		gauge("clyde_releases", "Versions of public packages.", func(ctx context.Context) (float64, error) {
+			s, err := p.Catalog.Stats(ctx)
+			return float64(s.Releases), err
+		}),
+		gauge("clyde_search_documents", "Packages in the search index.", func(context.Context) (float64, error) {
+			return float64(p.Engine.Len()), nil
+		}),
+	)
+	return m
+}
+
+// query is a gauge that is read when it is scraped.
+type query struct {
+	desc *prometheus.Desc
+	read func(context.Context) (float64, error)
+}
+
+func (q *query) Describe(ch chan<- *prometheus.Desc) { ch <- q.desc }
+
+func (q *query) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), metricsTimeout)
+	defer cancel()
+	v, err := q.read(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(q.desc, errors.Join(errors.New("read"), err))
+		return
+	}
+	ch <- prometheus.MustNewConstMetric(q.desc, prometheus.GaugeValue, v)
+}
+
+// part is which part of the server answers a path.
+func part(path string) string {
+	switch {
+	case path == "/v2" || strings.HasPrefix(path, "/v2/"):
+		return "registry"
+	case path == "/api" || strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/.well-known/clyde/") || path == "/healthz" || path == "/readyz":
+		return "api"
+	}
+	return "web"
+}
+
+// method bounds the label: a client may send any word.
+func method(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	}
+	return "other"
+}
+
+// answered counts one request.
+func (m *metrics) answered(r *http.Request, status int, sent int64, took time.Duration) {
+	if status == 0 {
+		status = http.StatusOK
+	}
+	p, v := part(r.URL.Path), method(r.Method)
+	m.requests.WithLabelValues(p, v, strconv.Itoa(status)).Inc()
+	m.bytes.WithLabelValues(p).Add(float64(sent))
+	m.seconds.WithLabelValues(p, v).Observe(took.Seconds())
+}
+
+func (m *metrics) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.reg, promhttp.HandlerOpts{Registry: m.reg, MaxRequestsInFlight: 4}))
+	return mux
+}
