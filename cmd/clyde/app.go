@@ -25,9 +25,14 @@ type app struct {
 	registryFlag string
 	progressFlag string
 
+	warned       bool // of a secret over plain HTTP
 	settings     settings
 	settingsPath string
+	cleanups     []func() // run when the command has ended
 }
+
+// atExit has f run when the command has ended, however it did.
+func (a *app) atExit(f func()) { a.cleanups = append(a.cleanups, f) }
 
 // prepare reads the configuration before a command runs. Those that mend a
 // broken one run without it.
@@ -119,7 +124,9 @@ func clean(s string) string {
 		switch {
 		case r == '\n' || r == '\t':
 			return ' '
-		case unicode.IsControl(r), r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069, r == 0x200E, r == 0x200F, r == 0x061C:
+		case r == 0x200C || r == 0x200D: // join letters and emoji, and do nothing else
+			return r
+		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
 			return '\uFFFD'
 		}
 		return r
@@ -174,6 +181,9 @@ func size(n int64) string {
 func plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
+	}
+	if stem, ok := strings.CutSuffix(thing, "y"); ok {
+		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -93,7 +93,9 @@ type errorJSON struct {
 	Message  string         `json:"message"`
 	Fixes    []string       `json:"fixes,omitempty"`
 	Problems clyde.Problems `json:"problems,omitempty"`
-	Status   int            `json:"exit_status"`
+	// Candidates are the packages that a name without its namespace may mean.
+	Candidates []string `json:"candidates,omitempty"`
+	Status     int      `json:"exit_status"`
 }
 
 // finish prints err for a person, and for a program under --json, and returns
@@ -119,9 +121,14 @@ func (a *app) finish(ctx context.Context, err error) int {
 		a.problems("package.yaml", out.Problems)
 	}
 	for _, f := range out.Fixes {
-		fmt.Fprintf(a.stderr, "  fix: %s\n", clean(f))
+		fmt.Fprintf(a.stderr, "  try: %s\n", clean(f))
 	}
-	if a.json {
+	if short, ok := errors.AsType[shortName](err); ok {
+		for _, p := range short.candidates {
+			out.Candidates = append(out.Candidates, p.Name)
+		}
+	}
+	if _, ok := errors.AsType[replied](err); a.json && !ok {
 		if b, jerr := json.Marshal(out); jerr == nil {
 			_ = a.emitRaw("error", b)
 		}

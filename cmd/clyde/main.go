@@ -28,7 +28,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return a.finish(ctx, root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	for _, f := range a.cleanups {
+		f()
+	}
+	return a.finish(ctx, err)
 }
 
 // newRoot returns the command with all others below it.
@@ -85,9 +89,11 @@ func newRoot(a *app) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add(groupMake, newInit(a), newValidate(a))
+	add(groupMake, newInit(a), newValidate(a), newPack(a))
+	add(groupFind, newSearch(a), newInfo(a), newVersions(a))
 	add(groupTrust, newKeygen(a))
-	add(groupSelf, newConfig(a), newCompletion(a), newVersion(a))
+	add(groupManage, newYank(a), newUnyank(a), newDeprecate(a))
+	add(groupSelf, newLogin(a), newLogout(a), newWhoami(a), newConfig(a), newAPI(a), newCompletion(a), newVersion(a))
 	return root
 }
 

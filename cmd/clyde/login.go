@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+
+	"github.com/clydepm/clyde-registry/pkg/client"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+// tokenUser is the user name stored with a token: the registry does not look
+// at it, and Docker's configuration needs one.
+const tokenUser = "clyde"
+
+func newLogin(a *app) *cobra.Command {
+	var withToken bool
+	var user string
+	cmd := &cobra.Command{
+		Use:   "login [REGISTRY]",
+		Short: "Keep a token for a registry",
+		Long: "Ask for a token, show it to the registry, and keep it where docker and oras look too: in Docker's\n" +
+			"configuration, or with the credential helper that it names. CLYDE_TOKEN wins over what is kept.",
+		Example: "  clyde login\n  clyde login --with-token < token.txt\n  clyde login ghcr.io --username ada",
+		Args:    wants(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				a.registryFlag = args[0]
+			}
+			return a.login(cmd.Context(), user, withToken)
+		},
+	}
+	cmd.Flags().BoolVar(&withToken, "with-token", false, "read the token from standard input")
+	cmd.Flags().StringVarP(&user, "username", "u", "", "user name, for registries that want one")
+	return cmd
+}
+
+func (a *app) login(ctx context.Context, user string, withToken bool) error {
+	at, err := a.address()
+	if err != nil {
+		return err
+	}
+	if !at.private() {
+		return clyde.Errorf(clyde.ErrDenied, "%s is plain HTTP: whoever is on the way would read the token", at.url()).
+			WithCode("plain_http").Fix("use https://%s", at.host)
+	}
+	var secret []byte
+	if withToken {
+		secret, err = readAll(a.stdin, maxSecret, "the token")
+	} else {
+		secret, err = a.secret("token for " + at.host)
+	}
+	if err != nil {
+		return err
+	}
+	token := string(bytes.TrimSpace(secret))
+	if token == "" || strings.ContainsAny(token, " \t\r\n\x00") {
+		return clyde.Errorf(clyde.ErrInvalid, "that is no token: it is empty or has white space in it").WithCode("token_invalid")
+	}
+	who, err := a.tryLogin(ctx, at, user, token)
+	if err != nil {
+		return err
+	}
+	if user == "" {
+		user = tokenUser
+	}
+	where, err := storeCredential(ctx, at.host, user, token)
+	if err != nil {
+		return err
+	}
+	if os.Getenv(tokenVar) != "" {
+		a.say("%s %s is set and wins over what was just stored", a.paint(a.stderr, yellow, "warning:"), tokenVar)
+	}
+	if a.json {
+		return a.emit("login", struct {
+			Registry string `json:"registry"`
+			Name     string `json:"name"`
+			Stored   string `json:"stored"`
+		}{at.host, who, where})
+	}
+	a.say("logged in to %s as %s; kept in %s", at.host, clean(who), where)
+	return nil
+}
+
+func newLogout(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "logout [REGISTRY]",
+		Short: "Forget the token for a registry",
+		Long:  "Forget what clyde login, docker login or oras login kept for a registry. Tokens themselves stay valid.",
+		Args:  wants(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				a.registryFlag = args[0]
+			}
+			ctx := cmd.Context()
+			at, err := a.address()
+			if err != nil {
+				return err
+			}
+			s, err := credentialStore()
+			if err != nil {
+				return err
+			}
+			key := credentials.ServerAddressFromHostname(at.host)
+			old, err := s.Get(ctx, key)
+			had := err == nil && (old.Password != "" || old.RefreshToken != "" || old.AccessToken != "")
+			if had {
+				if err := s.Delete(ctx, key); err != nil {
+					return clyde.Errorf(clyde.ErrInvalid, "the credentials for %s cannot be removed: %v", at.host, err).Because(err)
+				}
+			}
+			if os.Getenv(tokenVar) != "" {
+				a.say("%s %s is still set", a.paint(a.stderr, yellow, "warning:"), tokenVar)
+			}
+			if a.json {
+				return a.emit("logout", struct {
+					Registry string `json:"registry"`
+					Was      bool   `json:"was_logged_in"`
+				}{at.host, had})
+			}
+			if had {
+				a.say("logged out of %s", at.host)
+			} else {
+				a.say("was not logged in to %s", at.host)
+			}
+			return nil
+		},
+	}
+}
+
+func newWhoami(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Say who the registry takes you for, and what you may do",
+		Args:  wants(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			at, err := a.address()
+			if err != nil {
+				return err
+			}
+			cred, err := credentialFor(ctx, at.host, true)
+			if err != nil {
+				return err
+			}
+			if cred.secret == "" {
+				return clyde.Errorf(clyde.ErrUnauthenticated, "not logged in to %s", at.host).WithCode("not_logged_in").
+					Fix("clyde login, or set %s", tokenVar)
+			}
+			c, err := a.apiWith(at, cred)
+			if err != nil {
+				return err
+			}
+			who, err := c.WhoAmI(ctx)
+			if err != nil {
+				return err
+			}
+			if who.Anonymous {
+				return clyde.Errorf(clyde.ErrUnauthenticated, "%s does not know the token from %s", at.host, cred.source).
+					WithCode("token_unknown").Fix("clyde login with a token that is neither revoked nor expired")
+			}
+			if a.json {
+				return a.emit("whoami", struct {
+					client.Identity
+					Registry string `json:"registry"`
+					Source   string `json:"source"`
+				}{who, at.String(), cred.source})
+			}
+			rows := [][2]string{{"name", who.Name}, {"registry", at.String()}, {"token from", cred.source}}
+			if who.Admin {
+				rows = append(rows, [2]string{"may", "everything (administrator)"})
+			}
+			for _, s := range who.Scopes {
+				rows = append(rows, [2]string{"may", strings.Join(s.Actions, ", ") + " " + s.Pattern})
+			}
+			return a.keyValues(rows)
+		},
+	}
+}
+
+// tryLogin shows the token to the registry and returns whose it is.
+func (a *app) tryLogin(ctx context.Context, at address, user, token string) (string, error) {
+	c, err := a.apiWith(at, credential{secret: token})
+	if err != nil {
+		return "", err
+	}
+	who, err := c.WhoAmI(ctx)
+	if err != nil {
+		return "", err
+	}
+	if who.Anonymous {
+		return "", clyde.Errorf(clyde.ErrUnauthenticated, "%s does not know this token", at.host).WithCode("token_unknown").
+			Fix("copy it again; it begins with clyde_ and may have been revoked")
+	}
+	return who.Name, nil
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/clydepm/clyde-registry/pkg/client"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+)
+
+// api returns a client of the registry's REST API, with the credentials there
+// are for it.
+func (a *app) api(ctx context.Context) (*client.Client, error) {
+	at, err := a.address()
+	if err != nil {
+		return nil, err
+	}
+	cred, err := credentialFor(ctx, at.host, true)
+	if err != nil {
+		return nil, err
+	}
+	return a.apiWith(at, cred)
+}
+
+func (a *app) apiWith(at address, cred credential) (*client.Client, error) {
+	a.warnPlain(at, cred)
+	return client.New(client.Options{BaseURL: at.url(), Token: cred.secret, UserAgent: userAgent()})
+}
+
+// warnPlain says that a secret is about to travel in the open.
+func (a *app) warnPlain(at address, cred credential) {
+	if cred.secret != "" && !at.private() && !a.warned {
+		a.warned = true
+		a.say("%s %s is plain HTTP: whoever is on the way reads the token", a.paint(a.stderr, yellow, "warning:"), at.url())
+	}
+}
+
+// private reports whether what is sent to the address stays unread on the way.
+func (r address) private() bool {
+	return r.scheme == "https" || isLoopback(hostOnly(r.host))
+}
+
+// site is what the registry says about itself: where its pages and its OCI
+// repositories are.
+type site struct {
+	client.WellKnown
+
+	at     address // of the OCI repositories
+	hasAPI bool    // false: any OCI registry
+}
+
+// site asks the registry where things are. One without our API is fine: its
+// repositories are where the address says.
+func (a *app) site(ctx context.Context) (site, error) {
+	at, err := a.address()
+	if err != nil {
+		return site{}, err
+	}
+	c, err := a.api(ctx)
+	if err != nil {
+		return site{}, err
+	}
+	wk, err := c.WellKnown(ctx)
+	switch e := clyde.AsError(err); {
+	case err == nil:
+	case errors.Is(err, clyde.ErrNotFound), errors.Is(err, clyde.ErrUnauthenticated), errors.Is(err, clyde.ErrDenied),
+		e != nil && e.Code == "registry_failed" && !errors.Is(err, clyde.ErrRateLimited):
+		return site{at: at}, nil
+	default:
+		return site{}, err
+	}
+	s := site{WellKnown: wk, at: at, hasAPI: true}
+	// Through a tunnel, or in a test, the registry is where the user says.
+	if wk.OCI.Host != "" && !isLoopback(hostOnly(at.host)) {
+		if s.at, err = parseAddress(at.scheme + "://" + wk.OCI.Host); err != nil {
+			return site{}, err
+		}
+		s.at.prefix = at.prefix
+	}
+	if s.at.prefix == "" && wk.OCI.Prefix != "" {
+		with, err := parseAddress(s.at.url() + "/" + wk.OCI.Prefix)
+		if err != nil {
+			return site{}, err
+		}
+		s.at = with
+	}
+	return s, nil
+}
