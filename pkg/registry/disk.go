@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path"
 
@@ -53,8 +54,8 @@ func tagIndexLink(repo, tag string, d digest.Digest) string {
 
 // openDisk opens the storage driver of ours: distribution's layout, with few
 // syncs, shared by whoever waits for one.
-func openDisk(ctx context.Context, root string) (disk, error) {
-	return fsdriver.New(ctx, fsdriver.Options{Root: root})
+func openDisk(ctx context.Context, root string, log *slog.Logger) (disk, error) {
+	return fsdriver.New(ctx, fsdriver.Options{Root: root, Log: log})
 }
 
 // putOnce writes a file whose content follows from its name, unless it is there.

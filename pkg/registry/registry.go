@@ -138,7 +138,7 @@ func New(ctx context.Context, o Options) (_ *Registry, err error) {
 			err = fmt.Errorf("registry: distribution: %v", p)
 		}
 	}()
-	d, err := openDisk(ctx, o.Root)
+	d, err := openDisk(ctx, o.Root, o.Log)
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}

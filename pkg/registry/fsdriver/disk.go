@@ -31,25 +31,29 @@ type disk struct {
 	// deleted, so that a file that was deleted does not come back.
 	treeMu sync.Mutex
 
-	mu        sync.Mutex
-	journal   *journal
-	old       *journal // full; being checkpointed
-	broken    error    // why nothing can be made durable any more
-	closed    bool
-	seq       uint64 // of the last frame appended
-	durable   uint64 // of the last frame known to be durable
-	round     *round // under way, or nil
-	memory    map[string]*entry
-	memDirs   map[string]int // ancestors of memory's paths → how many
-	queue     []*entry       // of memory, oldest first; includes superseded ones
-	queued    int64          // bytes in queue
-	dirs      map[string]*dirState
-	moving    map[string]chan struct{} // paths of large files on their way into the tree
-	fresh     map[string]struct{}      // uploads that this process has written from their first byte
-	writers   map[string]string        // tracked paths with an uncommitted writer → its temporary file
-	settled   map[string]struct{}      // files put into the tree since the journal began: for a checkpoint without syncfs
-	settleErr error                    // of the last attempt to write a file into the tree
-	temp      uint64                   // number of the last temporary file
+	mu            sync.Mutex
+	journal       *journal
+	old           *journal            // full; to be checkpointed
+	oldSeq        uint64              // of old's last frame
+	oldSettled    map[string]struct{} // what settled was for old
+	checkpointing bool                // a checkpoint of old is under way
+	retryAt       int64               // bytes of journal at which a failed checkpoint is tried again
+	broken        error               // why nothing can be made durable any more
+	closed        bool
+	seq           uint64 // of the last frame appended
+	durable       uint64 // of the last frame known to be durable
+	round         *round // under way, or nil
+	memory        map[string]*entry
+	memDirs       map[string]int // ancestors of memory's paths → how many
+	queue         []*entry       // of memory, oldest first; includes superseded ones
+	queued        int64          // bytes in queue
+	dirs          map[string]*dirState
+	moving        map[string]chan struct{} // paths of large files on their way into the tree
+	fresh         map[string]struct{}      // uploads that this process has written from their first byte
+	writers       map[string]string        // tracked paths with an uncommitted writer → its temporary file
+	settled       map[string]struct{}      // files put into the tree since the journal began: for a checkpoint without syncfs
+	settleErr     error                    // of the last attempt to write a file into the tree
+	temp          uint64                   // number of the last temporary file
 
 	background sync.WaitGroup // checkpoints
 }

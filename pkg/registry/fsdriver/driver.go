@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"sync"
 
@@ -34,11 +35,12 @@ const (
 
 // Options configure New. Zero values mean the defaults.
 type Options struct {
-	Root        string // directory; made if absent
-	FS          FS     // nil means OS()
-	SmallFile   int    // bytes; see DefaultSmallFile
-	JournalSize int64  // bytes; see DefaultJournalSize
-	MaxPending  int64  // bytes; see DefaultMaxPending
+	Root        string       // directory; made if absent
+	FS          FS           // nil means OS()
+	SmallFile   int          // bytes; see DefaultSmallFile
+	JournalSize int64        // bytes; see DefaultJournalSize
+	MaxPending  int64        // bytes; see DefaultMaxPending
+	Log         *slog.Logger // of what no caller is told: failed checkpoints; nil discards
 }
 
 type embedded struct{ base.Base }
@@ -63,6 +65,9 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	}
 	if o.FS == nil {
 		o.FS = OS()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.SmallFile == 0 {
 		o.SmallFile = DefaultSmallFile

@@ -72,10 +72,18 @@ func (d *disk) syncTo(ctx context.Context, target uint64) error {
 func (d *disk) lead() error {
 	d.mu.Lock()
 	j, seq := d.journal, d.seq
-	full := j.size >= d.opt.JournalSize && d.old == nil && !d.closed
+	full := j.size >= d.opt.JournalSize && !d.closed
+	rotate := full && d.old == nil
+	retry := full && d.old != nil && !d.checkpointing && j.size >= d.retryAt
+	if retry {
+		d.checkpointing = true
+	}
 	d.mu.Unlock()
-	if full {
+	if rotate {
 		return d.rotate()
+	}
+	if retry {
+		d.background.Go(d.checkpoint)
 	}
 	err := j.file.Sync()
 	d.mu.Lock()
@@ -102,55 +110,76 @@ func (d *disk) rotate() error {
 		d.mu.Unlock()
 		return errors.Join(err, next.file.Close(), d.files.Remove(next.name))
 	}
-	seq, settled := d.seq, d.settled
-	d.journal, d.old, d.settled = next, old, map[string]struct{}{}
+	seq := d.seq
+	d.journal, d.old, d.oldSeq, d.oldSettled, d.settled = next, old, seq, d.settled, map[string]struct{}{}
+	d.checkpointing, d.retryAt = true, 0
 	d.mu.Unlock()
 
 	err = old.file.Sync()
 	d.mu.Lock()
 	if err != nil {
 		d.broken = fmt.Errorf("sync journal: %w", err)
+		d.checkpointing = false
 		d.mu.Unlock()
 		return d.broken
 	}
 	d.durable = max(d.durable, seq)
 	d.mu.Unlock()
-	d.background.Go(func() { d.checkpoint(old, seq, settled) })
+	d.background.Go(d.checkpoint)
 	return nil
 }
 
-// checkpoint makes the old journal superfluous and removes it. If it fails, the
-// journal stays, which is always right, and the next round that finds its journal
-// full, or Close, or the next start, does the work again.
-func (d *disk) checkpoint(old *journal, seq uint64, settled map[string]struct{}) {
+// checkpoint makes the old journal superfluous and removes it. If that fails,
+// the journal stays, which is always right, and the work is done again when the
+// new journal has grown by another JournalSize, or at the next start.
+func (d *disk) checkpoint() {
+	err := d.tryCheckpoint()
+	d.mu.Lock()
+	d.checkpointing = false
+	if err != nil {
+		d.retryAt = d.journal.size + d.opt.JournalSize
+	}
+	d.mu.Unlock()
+	if err != nil {
+		d.opt.Log.Error("fsdriver: checkpoint; the journal is kept and grows until this succeeds", "err", err)
+	}
+}
+
+func (d *disk) tryCheckpoint() error {
 	d.settle()
 	d.mu.Lock()
-	pending := len(d.queue) > 0 && d.queue[0].seq <= seq
-	// Frames up to seq were put into the tree before or after the journal was
-	// replaced; those after are noted in the new set.
+	old, settled := d.old, d.oldSettled
+	if len(d.queue) > 0 && d.queue[0].seq <= d.oldSeq {
+		err := d.settleErr
+		d.mu.Unlock()
+		return err
+	}
+	// Frames up to oldSeq were put into the tree before or after the journal
+	// was replaced; those after are noted in the new set.
 	for p := range d.settled {
 		settled[p] = struct{}{}
 	}
 	last := d.seq
 	d.mu.Unlock()
-	if pending {
-		return
-	}
-	if d.syncTree(settled) != nil {
-		return
+	if err := d.syncTree(settled); err != nil {
+		return err
 	}
 	// A newer version of a file of the old journal may be in the new journal
 	// only, and kept the old version out of the tree.
-	if d.syncTo(context.Background(), last) != nil {
-		return
+	if err := d.syncTo(context.Background(), last); err != nil {
+		return err
 	}
-	if d.files.Remove(old.name) != nil || d.files.SyncDir(d.own) != nil {
-		return
+	if err := d.files.Remove(old.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := d.files.SyncDir(d.own); err != nil {
+		return err
 	}
 	_ = old.file.Close() // every frame of it is durable elsewhere
 	d.mu.Lock()
-	d.old = nil
+	d.old, d.oldSettled = nil, nil
 	d.mu.Unlock()
+	return nil
 }
 
 // syncTree makes the given files of the tree durable, or all of them at once
