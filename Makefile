@@ -1,33 +1,73 @@
 .DEFAULT_GOAL := help
+SHELL := /bin/sh
 
-# Where `make test/clients` builds oras, crane, regctl, cosign and the OCI
-# conformance suite, once, at the versions pinned in tools.txt.
+# Where pinned tools (linters, other registries' clients) are built once; see
+# .ci/tool. Nothing outside this folder and Go's own caches is written.
+ifeq ($(HOME),)
+export HOME := $(CURDIR)/.cache/home
+endif
 CLYDE_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clyde-tools/bin
-export CLYDE_TOOLS
 
-# The race detector needs a C compiler; without one the tests run without it.
+# The race detector needs cgo and a C compiler; without them the tests run
+# without it.
 RACE := $(shell command -v cc >/dev/null 2>&1 && [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race)
 
-.PHONY: help build run test test/clients test/all verify lint bench fmt
+# The version of both programs is what the Go tool takes from git: the tag, or a
+# pseudo-version of the commit, with +dirty where the tree differs.
+BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags '-s -w'
+
+# What make seed fills, with whose token, and from which file.
+REGISTRY   ?= http://127.0.0.1:8080
+TOKEN_FILE ?= data/admin-token
+DATA       ?= $(firstword $(wildcard ../shared/data/packages.jsonl) examples/packages.jsonl)
+
+.PHONY: help build run dev seed demo test test/clients test/all bench fmt lint verify tools clean
 
 help: ## print this list
 	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
 
 build: ## put clyde and clyde-registry into bin/
-	go build -trimpath -o bin/ ./cmd/clyde ./cmd/clyde-registry
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./cmd/clyde ./cmd/clyde-registry
 
 run: build ## build, then serve everything on 127.0.0.1:8080 with data under ./data
 	./bin/clyde-registry serve
 
-test: ## every test that needs nothing but Go; with the race detector where there is a C compiler
-	go test $(RACE) ./...
+dev: ## serve from .cache/dev, seeded, and build and start again when a file changes
+	go run ./internal/devtools/dev
+
+seed: ## fill REGISTRY with the packages of DATA, with the token in TOKEN_FILE
+	go run ./internal/devtools/seed -registry '$(REGISTRY)' -token-file '$(TOKEN_FILE)' -data '$(DATA)'
+
+demo: build ## the main job step by step on a throw-away registry, which then stays up
+	./deploy/demo.sh
+
+test: ## every test that needs nothing but Go, git and make; with the race detector where there is a C compiler
+	CLYDE_TOOLS=/nonexistent go test $(RACE) ./...
+
+test/clients: ## oras, crane, regctl, cosign v2 and v3, conformance (builds them once; needs the network for that)
+	.ci/tool '$(CLYDE_TOOLS)' oras crane regctl cosign-v2 cosign-v3 conformance
+	CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -run '^TestClients' ./...
+
+test/all: test/clients ## what CI runs after make test
+
+bench: ## side by side with plain distribution; one line a figure
+	go run ./cmd/clyde-bench
 
 fmt: ## format the code
-	gofmt -w cmd config pkg
+	.ci/tool '$(CLYDE_TOOLS)' golangci-lint
+	'$(CLYDE_TOOLS)/golangci-lint' fmt ./...
 
-lint: ## what the compiler does not see
-	@test -z "$$(gofmt -l cmd config pkg *.go)" || { gofmt -l cmd config pkg *.go; echo "run make fmt"; exit 1; }
-	go vet ./...
+lint: ## golangci-lint and govulncheck, at pinned versions
+	.ci/tool '$(CLYDE_TOOLS)' golangci-lint govulncheck
+	'$(CLYDE_TOOLS)/golangci-lint' run ./...
+	.ci/vulncheck '$(CLYDE_TOOLS)/govulncheck'
 
-verify: ## regenerate everything and fail if the tree changes
-	git diff --exit-code
+verify: ## generated files, builds for other systems, layering, words that must not land
+	.ci/verify
+
+tools: ## build every pinned tool into CLYDE_TOOLS
+	.ci/tool '$(CLYDE_TOOLS)' oras crane regctl cosign-v2 cosign-v3 conformance golangci-lint govulncheck
+
+clean: ## remove what the other targets made, data/ excepted
+	rm -rf bin dist .cache

@@ -1,0 +1,176 @@
+// Package clyderegistry_test holds what is true of the module as a whole.
+package clyderegistry_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/clydepm/clyde-registry/"
+
+// layer says how high a package stands: it may import only what stands lower,
+// so that arrows point down and there is no cycle of ideas. A package that is
+// missing here fails the test: adding one, or moving one, is an architectural
+// change; say why in the commit.
+var layer = map[string]int{
+	"pkg/clyde": 0, // the words; imports nothing of ours
+	"config":    0,
+
+	"pkg/jobs":     10,
+	"pkg/markdown": 10,
+
+	"pkg/store":                     20,
+	"pkg/store/storetest":           21,
+	"pkg/artifact":                  20,
+	"pkg/signing":                   21, // of artifacts
+	"pkg/index":                     20,
+	"pkg/index/indextest":           21,
+	"pkg/index/memory":              21,
+	"pkg/client":                    20,
+	"pkg/registry/fsdriver":         20, // disk layout; knows nothing of packages
+	"pkg/registry/fsdriver/crashfs": 21,
+	"pkg/account":                   30,
+	"pkg/content":                   30,
+	"pkg/catalog":                   31, // asks account and content
+	"pkg/ingest":                    31,
+	"pkg/api":                       40,
+	"pkg/web":                       40,
+	"pkg/registry":                  40,
+	"pkg/server":                    50,
+	"cmd/clyde":                     60,
+	"cmd/clyde-registry":            60,
+	"cmd/clyde-bench":               60,
+	"internal/devtools/seed":        60,
+	"internal/devtools/dev":         60,
+}
+
+// only lists what may be imported, outside tests, by the named packages alone
+// (and what lies below them). A key ends with "/" where it stands for
+// everything under it.
+var only = []struct {
+	path string
+	by   []string
+	why  string
+}{
+	{module + "config", []string{"pkg/server", "cmd/clyde-registry", "cmd/clyde-bench"}, "settings are passed down as arguments"},
+	{module + "pkg/server", []string{"cmd/clyde-registry", "cmd/clyde-bench"}, "the client and the parts do not know how they are assembled"},
+	{module + "pkg/store/storetest", nil, "tests only"},
+	{module + "pkg/index/indextest", []string{"cmd/clyde-bench"}, "tests and measurements only"},
+	{module + "pkg/registry/fsdriver/crashfs", nil, "tests only"},
+	{"github.com/distribution/distribution/", []string{"pkg/registry", "cmd/clyde-bench"}, "the embedded registry can be replaced"},
+	{"github.com/sirupsen/logrus", []string{"pkg/registry", "cmd/clyde-bench"}, "it comes with distribution and is bridged there"},
+	{"github.com/sigstore/", []string{"pkg/signing"}, "signatures are checked in one place"},
+	{"github.com/danielgtaylor/huma/", []string{"pkg/api"}, "the framework stays at the edge"},
+	{"github.com/prometheus/", []string{"pkg/server", "pkg/registry", "pkg/api"}, "rules do not count"},
+	{"database/sql", []string{"pkg/store"}, "all SQL is in one place"},
+	{"modernc.org/", []string{"pkg/store"}, "all SQL is in one place"},
+	{"github.com/pressly/goose/", []string{"pkg/store"}, "all SQL is in one place"},
+	{"oras.land/", []string{"pkg/artifact", "cmd/clyde-bench"}, "packages travel through one client"},
+	{"github.com/spf13/cobra", []string{"cmd"}, "libraries have no command line"},
+	{"github.com/google/go-containerregistry/", []string{"cmd/clyde-bench"}, "tests use it as a peer"},
+	{"github.com/google/go-cmp/", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
+	{"pgregory.net/rapid", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
+	{"testing", []string{"pkg/store/storetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs"}, "programs do not link the test runner"},
+	{"github.com/stretchr/testify/", nil, "tests use testing and go-cmp"},
+}
+
+// The client does not carry the server, and the server's parts do not carry
+// what only the client needs.
+var never = map[string][]string{
+	"cmd/clyde":    {"pkg/store", "pkg/registry", "pkg/ingest", "pkg/catalog", "pkg/account", "pkg/api", "pkg/web", "pkg/index", "pkg/jobs"},
+	"pkg/web":      {"pkg/store", "pkg/ingest", "pkg/registry", "pkg/client"},
+	"pkg/api":      {"pkg/web", "pkg/registry", "pkg/client"},
+	"pkg/catalog":  {"pkg/registry", "pkg/client"},
+	"pkg/registry": {"pkg/client", "pkg/index"},
+}
+
+// banned is nothing that either program may link, however indirectly: cloud
+// SDKs and what drags them in make a build minutes slower and tens of
+// megabytes larger, and a signature check needs none of them.
+var banned = []string{
+	"github.com/aws/", "github.com/Azure/azure-sdk", "cloud.google.com/", "google.golang.org/api/",
+	"k8s.io/api", "k8s.io/apimachinery", "k8s.io/client-go",
+	"github.com/open-policy-agent/", "cuelang.org/",
+	"github.com/sigstore/cosign/v2/cmd", "github.com/sigstore/cosign/v2/pkg/policy",
+	"github.com/distribution/distribution/v3/registry/storage/driver/s3",
+	"github.com/distribution/distribution/v3/registry/storage/driver/azure",
+	"github.com/distribution/distribution/v3/registry/storage/driver/gcs",
+	"github.com/stretchr/testify",
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, "./...") {
+		pkg, ours := strings.CutPrefix(p.ImportPath, module)
+		if !ours {
+			continue // the module's root, which has only tests
+		}
+		rank, known := layer[pkg]
+		if !known && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no layer: give it one in imports_test.go", pkg)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if dep, ok := strings.CutPrefix(imp, module); ok {
+				if layer[dep] >= rank {
+					t.Errorf("%s (layer %d) may not import %s (layer %d): arrows point down", pkg, rank, dep, layer[dep])
+				}
+				if slices.Contains(never[pkg], dep) {
+					t.Errorf("%s may not import %s", pkg, dep)
+				}
+			}
+			for _, o := range only {
+				match := imp == o.path || strings.HasSuffix(o.path, "/") && strings.HasPrefix(imp, o.path)
+				if match && !slices.ContainsFunc(o.by, func(by string) bool { return pkg == by || strings.HasPrefix(pkg, by+"/") }) {
+					t.Errorf("%s may not import %s: %s", pkg, imp, o.why)
+				}
+			}
+		}
+	}
+}
+
+func TestLinked(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, "-deps", "./cmd/clyde", "./cmd/clyde-registry") {
+		for _, b := range banned {
+			if p.ImportPath == b || strings.HasPrefix(p.ImportPath, strings.TrimSuffix(b, "/")+"/") {
+				t.Errorf("a program links %s", p.ImportPath)
+			}
+		}
+	}
+}
+
+type listed struct {
+	ImportPath string
+	GoFiles    []string
+	Imports    []string
+}
+
+// list is go list with the given arguments.
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,GoFiles,Imports"}, args...)...)
+	out, err := cmd.Output()
+	if err != nil {
+		if ee, ok := errors.AsType[*exec.ExitError](err); ok {
+			t.Fatalf("go list: %v\n%s", err, ee.Stderr)
+		}
+		t.Fatal(err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		switch err := dec.Decode(&p); {
+		case errors.Is(err, io.EOF):
+			return all
+		case err != nil:
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
