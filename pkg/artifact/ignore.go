@@ -1,11 +1,13 @@
 package artifact
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -54,6 +56,7 @@ func parseIgnore(text string) (ignoreRules, error) {
 	if len(text) > maxIgnore {
 		return nil, tooLarge(IgnoreFile, int64(len(text)), maxIgnore)
 	}
+	text = strings.TrimPrefix(text, "\ufeff") // Windows' editors begin with it
 	var rules ignoreRules
 	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimSuffix(line, "\r")
@@ -147,7 +150,7 @@ func globRegexp(glob, suffix string) (*regexp.Regexp, error) {
 		case c == '[':
 			n, class := globClass(glob[i:])
 			if n == 0 {
-				return nil, badGlob(glob, "its [ is not closed, or holds a slash")
+				return nil, badGlob(glob, "its [ is not closed, or holds a slash or a range that runs backwards")
 			}
 			b.WriteString(class)
 			i += n
@@ -170,33 +173,50 @@ func globRegexp(glob, suffix string) (*regexp.Regexp, error) {
 }
 
 // globClass translates the class at the beginning of s, and returns its length
-// in s, 0 where it is none.
+// in s, 0 where it is none: not closed, with a slash, or with a range that runs
+// backwards. As "*", a class never matches a slash, though a range may span it.
 func globClass(s string) (n int, class string) {
-	body := s[1:]
-	negated := strings.HasPrefix(body, "!") || strings.HasPrefix(body, "^")
-	if negated {
-		body = body[1:]
+	rest, negated := s[1:], false
+	if strings.HasPrefix(rest, "!") || strings.HasPrefix(rest, "^") {
+		rest, negated = rest[1:], true
 	}
-	end := -1
-	if len(body) > 1 {
-		end = strings.IndexByte(body[1:], ']') + 1
-	}
-	if end < 1 || strings.Contains(body[:end], "/") {
-		return 0, ""
+	next := func() (r rune, ok bool) {
+		if rest, _ = strings.CutPrefix(rest, `\`); rest == "" || rest[0] == '/' {
+			return 0, false
+		}
+		r, size := utf8.DecodeRuneInString(rest)
+		rest = rest[size:]
+		return r, r != utf8.RuneError
 	}
 	var b strings.Builder
+	add := func(lo, hi rune) {
+		if lo <= hi {
+			fmt.Fprintf(&b, `\x{%x}-\x{%x}`, lo, hi)
+		}
+	}
 	b.WriteString("[")
 	if negated {
 		b.WriteString("^/")
 	}
-	for _, c := range []byte(body[:end]) {
-		if strings.IndexByte(`\[]^&~`, c) >= 0 {
-			b.WriteByte('\\')
+	for first := true; first || !strings.HasPrefix(rest, "]"); first = false {
+		lo, ok := next()
+		hi := lo
+		if ok && len(rest) > 1 && rest[0] == '-' && rest[1] != ']' {
+			rest = rest[1:]
+			hi, ok = next()
 		}
-		b.WriteByte(c)
+		if !ok || hi < lo {
+			return 0, ""
+		}
+		if lo < '/' && '/' < hi {
+			add(lo, '/'-1)
+			add('/'+1, hi)
+			continue
+		}
+		add(lo, hi)
 	}
 	b.WriteString("]")
-	return len(s) - len(body) + end + 1, b.String()
+	return len(s) - len(rest) + 1, b.String()
 }
 
 func badGlob(glob, why string) *clyde.Error {
@@ -217,12 +237,17 @@ func newChooser(dir fs.FS, m *clyde.Manifest, always []string) (*chooser, error)
 		return nil, err
 	}
 	c := &chooser{always: always}
-	if c.rules, err = parseIgnore(installed + "\n" + string(text)); err != nil {
+	if c.rules, err = parseIgnore(string(text)); err != nil {
 		return nil, err
 	}
 	if c.include, err = parseGlobs(m.Files.Include); err != nil {
 		return nil, err
 	}
+	first, err := parseIgnore(installed)
+	if err != nil {
+		return nil, err
+	}
+	c.rules = append(first, c.rules...)
 	c.exclude, err = parseGlobs(m.Files.Exclude)
 	return c, err
 }
@@ -246,5 +271,13 @@ func (c *chooser) file(p string) bool {
 	if ignored, _ := c.rules.match(p, false); ignored {
 		return false
 	}
-	return len(c.include) == 0 || c.include.match(p) || slices.Contains(c.always, p)
+	return len(c.include) == 0 || c.include.match(p) || slices.Contains(c.always, p) || isLicense(p)
+}
+
+// isLicense reports whether p is, by its name, a license at the root: what is
+// packed without one nobody may use.
+func isLicense(p string) bool {
+	name, _, _ := strings.Cut(strings.ToLower(p), ".")
+	name, _, _ = strings.Cut(name, "-")
+	return !strings.Contains(p, "/") && slices.Contains([]string{"license", "licence", "copying", "copyright", "notice", "unlicense"}, name)
 }

@@ -3,22 +3,15 @@ package artifact
 import (
 	"archive/tar"
 	"bufio"
-	"context"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
-
-// maxWindow is the largest zstd window accepted, in bytes: what `zstd -19`
-// writes. It bounds the memory of one decoder.
-const maxWindow = 8 << 20
 
 // Limits bound one archive. A zero field is the constant named beside it.
 type Limits struct {
@@ -59,6 +52,22 @@ func List(r io.Reader, mediaType string, fn func(f File, body io.Reader) error) 
 func list(r io.Reader, mediaType string, lim Limits, fn func(f File, body io.Reader) error) error {
 	lim = lim.withDefaults()
 	packed := &counter{r: r, limit: lim.Archive}
+	err := listEntries(packed, mediaType, lim, fn)
+	if own, ok := errors.AsType[*callbackError](err); ok {
+		return own.error
+	}
+	if err != nil && packed.err != nil {
+		// A connection that broke is no broken archive.
+		return fmt.Errorf("read the archive: %w", packed.err)
+	}
+	return broken(err)
+}
+
+// callbackError is an error of the caller's function, which list returns as it
+// is.
+type callbackError struct{ error }
+
+func listEntries(packed *counter, mediaType string, lim Limits, fn func(f File, body io.Reader) error) error {
 	src := bufio.NewReaderSize(packed, 64<<10)
 	plain, end, err := decompress(src, mediaType)
 	if err != nil {
@@ -69,19 +78,23 @@ func list(r io.Reader, mediaType string, lim Limits, fn func(f File, body io.Rea
 	w := &meter{r: plain, packed: packed, lim: lim}
 	tr := tar.NewReader(w)
 	n := newNames(lim.Entries)
+	left := lim.Unpacked
 	for entries := 0; ; {
-		hdr, err := tr.Next()
+		hdr, err := w.next(tr)
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return broken(err)
-		}
-		if hdr.Typeflag == tar.TypeXGlobalHeader {
-			continue // git archive writes the commit there
+			return err
 		}
 		if entries++; entries > lim.Entries {
 			return tooLarge("the archive's number of entries", int64(entries), int64(lim.Entries)).WithCode("too_many_entries")
+		}
+		if hdr.Typeflag == tar.TypeXGlobalHeader {
+			if err := checkGlobal(hdr); err != nil {
+				return err
+			}
+			continue // git archive writes the commit there
 		}
 		f, err := fileOf(hdr)
 		if err != nil {
@@ -90,8 +103,8 @@ func list(r io.Reader, mediaType string, lim Limits, fn func(f File, body io.Rea
 		if f.Path == "." {
 			continue
 		}
-		if f.Size > lim.Unpacked {
-			return tooLarge(fmt.Sprintf("%q in the archive", f.Path), f.Size, lim.Unpacked)
+		if left -= f.Size; left < 0 {
+			return clyde.Errorf(clyde.ErrTooLarge, "the archive unpacks to more than %d bytes, at %q", lim.Unpacked, f.Path).WithCode("too_large")
 		}
 		fresh, err := n.add(f.Path, f.Mode, f.Link)
 		if err != nil {
@@ -103,38 +116,18 @@ func list(r io.Reader, mediaType string, lim Limits, fn func(f File, body io.Rea
 		body := &bodyReader{r: tr}
 		if err := fn(f, body); err != nil {
 			if body.err != nil && errors.Is(err, body.err) {
-				return broken(body.err)
+				return body.err
 			}
-			return err
+			return &callbackError{err}
 		}
 		if _, err := io.Copy(io.Discard, body); err != nil {
-			return broken(err)
+			return err
 		}
 	}
 	if err := n.checkLinks(); err != nil {
 		return err
 	}
 	return checkEnd(w, src)
-}
-
-// decompress opens the layer of mediaType. The returned closer frees it.
-func decompress(src *bufio.Reader, mediaType string) (io.Reader, io.Closer, error) {
-	switch mediaType {
-	case TypeSourceGzip:
-		z, err := gzip.NewReader(src)
-		if err != nil {
-			return nil, nil, broken(err)
-		}
-		z.Multistream(false)
-		return z, z, nil
-	case TypeSourceZstd:
-		z, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return nil, nil, broken(err)
-		}
-		return z, z.IOReadCloser(), nil
-	}
-	return nil, nil, refuse("source_type", "%q is no source archive", mediaType).Fix("use %s or %s", TypeSourceGzip, TypeSourceZstd)
 }
 
 // checkEnd refuses anything after the end of the tar (but for zero padding)
@@ -156,16 +149,17 @@ func checkEnd(plain io.Reader, src *bufio.Reader) error {
 			break
 		}
 		if err != nil {
-			return broken(err)
+			return err
 		}
 	}
 	switch _, err := src.ReadByte(); err {
 	case io.EOF:
 		return nil
 	case nil:
-		return refuse("trailing_data", "the archive has data after its compressed stream")
+		return refuse("trailing_data", "the archive has data after its compressed stream").
+			Fix("compress the tar in one piece: one gzip member, or one zstd frame")
 	default:
-		return broken(err)
+		return err
 	}
 }
 
@@ -188,12 +182,18 @@ func fileOf(hdr *tar.Header) (File, error) {
 	switch hdr.Typeflag {
 	case tar.TypeReg:
 		f.Size = hdr.Size
-		if p == "." {
-			what = "a file without a name"
+		if strings.HasSuffix(hdr.Name, "/") || p == "." {
+			return File{}, refuse("entry_ambiguous", "%q in the archive is a file with the name of a directory", hdr.Name)
 		}
 	case tar.TypeDir:
 		f.Mode = fs.ModeDir | 0o755
+		if hdr.Size != 0 {
+			return File{}, sized(p)
+		}
 	case tar.TypeSymlink:
+		if hdr.Size != 0 {
+			return File{}, sized(p)
+		}
 		f.Mode, f.Link = fs.ModeSymlink|0o777, hdr.Linkname
 		if p == "." {
 			return File{}, refuse("link_outside", "the archive's root is a link")
@@ -219,11 +219,14 @@ func fileOf(hdr *tar.Header) (File, error) {
 	return f, nil
 }
 
-// broken is the error for an archive that does not decode. Errors that already
-// say what is wrong, and those of the transport below, are kept.
+// broken is the error for an archive that does not decode; nil for nil. Errors
+// that already say what is wrong are kept.
 func broken(err error) error {
-	if clyde.AsError(err) != nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || clyde.AsError(err) != nil {
 		return err
+	}
+	if err == io.EOF { //nolint:errorlint // as readers return it; nobody shall take this for the end
+		err = io.ErrUnexpectedEOF
 	}
 	return refuse("archive_broken", "the archive cannot be read: %v", err).Because(err)
 }
@@ -233,12 +236,19 @@ type counter struct {
 	r     io.Reader
 	n     int64
 	limit int64
+	err   error // what ended reading, but for io.EOF; decompressors may hide it
 }
 
 func (c *counter) Read(b []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
 	k, err := c.r.Read(b)
 	if c.n += int64(k); c.n > c.limit {
-		return 0, tooLarge("the archive", c.n, c.limit)
+		k, err = 0, tooLarge("the archive", c.n, c.limit)
+	}
+	if err != io.EOF { //nolint:errorlint // as readers return it
+		c.err = err
 	}
 	return k, err
 }
@@ -250,11 +260,15 @@ type meter struct {
 	n      int64
 	packed *counter
 	lim    Limits
+	seen   *bytes.Buffer // takes what is read, when set
 }
 
 func (m *meter) Read(b []byte) (int, error) {
 	k, err := m.r.Read(b)
 	m.n += int64(k)
+	if m.seen != nil {
+		m.seen.Write(b[:k])
+	}
 	// Headers and padding are no files: leave them room.
 	if head := int64(m.lim.Entries)*4*512 + MaxPadding; m.n > m.lim.Unpacked+head {
 		return 0, clyde.Errorf(clyde.ErrTooLarge, "the archive unpacks to more than %d bytes", m.lim.Unpacked).WithCode("too_large")

@@ -49,11 +49,8 @@ func Pack(ctx context.Context, dir string, o PackOptions) (*Packed, error) {
 	if o.Archive != "" {
 		return packArchive(ctx, dir, o)
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openRoot(dir)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, clyde.Errorf(clyde.ErrNotFound, "there is no directory %s", dir).WithCode("directory_missing").Because(err)
-		}
 		return nil, err
 	}
 	defer root.Close()
@@ -88,6 +85,9 @@ func Pack(ctx context.Context, dir string, o PackOptions) (*Packed, error) {
 	}
 	source, err := s.blob(mediaType)
 	if err == nil {
+		err = t.check(ctx, source)
+	}
+	if err == nil {
 		var text []byte
 		if readme != "" {
 			text, err = readSmall(root.FS(), readme, MaxReadme)
@@ -100,6 +100,14 @@ func Pack(ctx context.Context, dir string, o PackOptions) (*Packed, error) {
 		return nil, errors.Join(err, s.remove())
 	}
 	return p, nil
+}
+
+func openRoot(dir string) (*os.Root, error) {
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, clyde.Errorf(clyde.ErrNotFound, "there is no directory %s", dir).WithCode("directory_missing").Because(err)
+	}
+	return root, err
 }
 
 // topOf is the sole top directory of an archive, which unpacking strips.
@@ -172,7 +180,7 @@ func (p *Packed) assemble(m *clyde.Manifest, source Blob, readme string, text []
 }
 
 // readmeNames are looked for, in this order and in any case, where
-// package.yaml names no readme.
+// package.yaml names no readme; one of more than MaxReadme bytes is passed over.
 var readmeNames = []string{"readme.md", "readme.markdown", "readme", "readme.txt"}
 
 // findReadme returns the path of the readme in dir, or "" when there is none.
@@ -190,7 +198,10 @@ func findReadme(dir fs.FS, m *clyde.Manifest) (string, error) {
 	}
 	var found []string
 	for _, e := range entries {
-		if e.Type().IsRegular() {
+		if !e.Type().IsRegular() || readmeRank(e.Name()) == len(readmeNames) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Size() <= MaxReadme {
 			found = append(found, e.Name())
 		}
 	}
@@ -217,21 +228,21 @@ func readmeRank(name string) int {
 
 // readSmall reads a file of at most limit bytes; nil where there is none.
 func readSmall(dir fs.FS, name string, limit int64) ([]byte, error) {
-	f, err := dir.Open(name)
+	info, err := fs.Stat(dir, name) // first: opening a named pipe waits for its writer
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
 	if !info.Mode().IsRegular() {
 		return nil, invalid("entry_type", "%s is not a file", name)
 	}
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	var b bytes.Buffer
 	n, err := b.ReadFrom(io.LimitReader(f, limit+1))
 	if err != nil {

@@ -70,12 +70,15 @@ func packArchive(ctx context.Context, dir string, o PackOptions) (*Packed, error
 	if err := List(in, mediaType, kept.entry); err != nil {
 		return nil, err
 	}
+	if len(kept.files) == 0 {
+		return nil, invalid("package_empty", "there is nothing in the archive")
+	}
 	top := Top(kept.files)
 	files := Strip(kept.files, top)
 
 	config := o.Manifest
 	if config == nil && dir != "" {
-		root, err := os.OpenRoot(dir)
+		root, err := openRoot(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -100,6 +103,17 @@ func packArchive(ctx context.Context, dir string, o PackOptions) (*Packed, error
 			p.Warnings = append(p.Warnings, windowsWarning(f.Path))
 		}
 	}
+	if m.Readme != "" && kept.small[path.Join(top, m.Readme)] == nil {
+		// Which file it is was not known while the archive was read.
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		kept = newKeeper()
+		kept.also = path.Join(top, m.Readme)
+		if err := List(contextReader{ctx, file}, mediaType, kept.entry); err != nil {
+			return nil, err
+		}
+	}
 	readme, text, err := kept.readme(top, m)
 	if err != nil {
 		return nil, err
@@ -117,6 +131,7 @@ type keeper struct {
 	files []File
 	small map[string][]byte // by path in the archive
 	left  int64             // bytes that may still be kept
+	also  string            // a path to keep whatever its name
 }
 
 // maxKept bounds what a keeper holds, in bytes: readmes and manifests, a few
@@ -129,7 +144,8 @@ func (k *keeper) entry(f File, body io.Reader) error {
 	k.files = append(k.files, f)
 	base := strings.ToLower(path.Base(f.Path))
 	text := strings.HasSuffix(base, ".md") || strings.HasPrefix(base, "readme") || base == "package.yaml" || base == "package.yml"
-	if !f.Mode.IsRegular() || !text || f.Size > MaxReadme || f.Size > k.left || strings.Count(f.Path, "/") > 2 {
+	text = text && strings.Count(f.Path, "/") <= 2 || f.Path == k.also
+	if !f.Mode.IsRegular() || !text || f.Size > MaxReadme || f.Size > k.left {
 		return nil
 	}
 	k.left -= f.Size
@@ -140,6 +156,11 @@ func (k *keeper) entry(f File, body io.Reader) error {
 
 // config returns the package.yaml below top.
 func (k *keeper) config(top string) ([]byte, error) {
+	_, long := k.small[path.Join(top, "package.yaml")]
+	if _, short := k.small[path.Join(top, "package.yml")]; long && short {
+		return nil, clyde.Errorf(clyde.ErrConflict, "package.yaml and package.yml are both in the archive, and only one can count").
+			WithCode("manifest_twice").Fix("remove one of them")
+	}
 	for _, p := range []string{".clyde/package.yaml", "package.yaml", "package.yml"} {
 		if b, ok := k.small[path.Join(top, p)]; ok {
 			return b, nil

@@ -36,6 +36,7 @@ type tree struct {
 	files    []File        // sorted by path, below top
 	infos    []fs.FileInfo // of files, as read saw them
 	size     int64         // bytes of all files
+	unpacked int64         // bytes of the tar
 	warnings []string
 }
 
@@ -77,8 +78,8 @@ func (t *tree) read(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if all = append(all, found{f, info}); len(all) > MaxEntries {
-				return clyde.Errorf(clyde.ErrTooLarge, "the package has more than %d files", MaxEntries).WithCode("too_many_entries").
+			if all = append(all, found{f, info}); len(all) > t.names.limit {
+				return clyde.Errorf(clyde.ErrTooLarge, "the package has more than %d files", t.names.limit).WithCode("too_many_entries").
 					Fix("leave out what nobody builds with files.exclude or %s", IgnoreFile)
 			}
 		}
@@ -167,7 +168,8 @@ func (t *tree) write(ctx context.Context, s *spool, o PackOptions) (string, erro
 	if !o.Epoch.IsZero() {
 		mtime = time.Unix(o.Epoch.Unix(), 0)
 	}
-	out := tar.NewWriter(z)
+	plain := &tally{w: z}
+	out := tar.NewWriter(plain)
 	for i, f := range t.files {
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -188,15 +190,43 @@ func (t *tree) write(ctx context.Context, s *spool, o PackOptions) (string, erro
 	if err := errors.Join(out.Close(), z.Close()); err != nil {
 		return "", err
 	}
-	if t.size > RatioFloor && t.size/MaxRatio > s.n {
-		return "", clyde.Errorf(clyde.ErrTooLarge, "the package unpacks to more than %d times its size", MaxRatio).WithCode("ratio_too_large").
-			Fix("leave out files that are all alike, or make them when building")
-	}
+	t.unpacked = plain.n
 	return mediaType, nil
 }
 
-// copy writes the content of f, which must be the file that read saw, at the
-// size that it had.
+// check reads back what write wrote, where it is large enough for the ratio to
+// be looked at: where in the archive that goes over the limit depends on how
+// the compressor buffers, and only reading tells. What is packed can be unpacked.
+func (t *tree) check(ctx context.Context, source Blob) error {
+	if t.unpacked <= RatioFloor {
+		return nil
+	}
+	r, err := source.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	err = List(contextReader{ctx, r}, source.Descriptor.MediaType, func(File, io.Reader) error { return nil })
+	if e := clyde.AsError(err); e != nil {
+		return e.Fix("leave out files that are all alike, or make them when building")
+	}
+	return err
+}
+
+// tally counts what passes through.
+type tally struct {
+	w io.Writer
+	n int64
+}
+
+func (t *tally) Write(b []byte) (int, error) {
+	k, err := t.w.Write(b)
+	t.n += int64(k)
+	return k, err
+}
+
+// copy writes the content of f, which must be the file that read saw, with the
+// size and time that it had, also when all is read.
 func (t *tree) copy(ctx context.Context, out io.Writer, f File, was fs.FileInfo) error {
 	in, err := t.root.Open(filepath.FromSlash(f.Path))
 	if err != nil {
@@ -216,7 +246,7 @@ func (t *tree) copy(ctx context.Context, out io.Writer, f File, was fs.FileInfo)
 	if n != f.Size {
 		return changed(f.Path, nil)
 	}
-	if k, err := in.Read(make([]byte, 1)); k != 0 || err != io.EOF {
+	if now, err := in.Stat(); err != nil || now.Size() != f.Size || !now.ModTime().Equal(was.ModTime()) {
 		return changed(f.Path, err)
 	}
 	return nil

@@ -2,7 +2,9 @@ package artifact
 
 import (
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -64,7 +66,7 @@ func cleanPath(p string) (string, error) {
 			return "", refuse("path_invalid", "the archive has the path %q: %q is not allowed in one", p, r)
 		}
 	}
-	if strings.HasPrefix(p, "/") {
+	if isAbsolute(p) {
 		return "", refuse("path_absolute", "the archive has the absolute path %q", p)
 	}
 	c := strings.TrimSuffix(strings.TrimPrefix(p, "./"), "/")
@@ -83,6 +85,12 @@ func cleanPath(p string) (string, error) {
 		}
 	}
 	return c, nil
+}
+
+// isAbsolute reports whether some system takes p for a path that does not
+// begin where it stands: "/x", "C:/x", "C:x".
+func isAbsolute(p string) bool {
+	return strings.HasPrefix(p, "/") || len(p) > 1 && p[1] == ':' && (p[0]|0x20 >= 'a' && p[0]|0x20 <= 'z')
 }
 
 // checkTarget refuses targets of the symlink p that systems may read in two
@@ -146,7 +154,7 @@ func (n *names) enter(p string, mode fs.FileMode, of string) error {
 		}
 		return nil
 	}
-	key := norm.NFC.String(n.fold.String(norm.NFD.String(p)))
+	key := n.key(p)
 	if was, ok := n.folded[key]; ok {
 		return refuse("path_collision", "the archive has the paths %q and %q, which are one file on macOS or Windows", was, p)
 	}
@@ -155,6 +163,24 @@ func (n *names) enter(p string, mode fs.FileMode, of string) error {
 		return clyde.Errorf(clyde.ErrTooLarge, "the archive has more than %d files and directories", n.limit).WithCode("too_many_entries")
 	}
 	return nil
+}
+
+// key is what p and everything that some file system takes for p have in
+// common.
+func (n *names) key(p string) string {
+	return norm.NFC.String(n.fold.String(norm.NFD.String(p)))
+}
+
+// spelled returns p as the archive spells it, where it has p in any spelling:
+// a link may name it in another, which leads there on macOS and Windows.
+func (n *names) spelled(p string) string {
+	if _, ok := n.entries[p]; ok {
+		return p
+	}
+	if exact, ok := n.folded[n.key(p)]; ok {
+		return exact
+	}
+	return p
 }
 
 // sole returns the directory that holds everything, or "".
@@ -170,9 +196,9 @@ func (n *names) sole() string {
 // one) or never end. A link to what is not in the archive is fine.
 func (n *names) checkLinks() error {
 	top := n.sole()
-	for p, target := range n.links {
+	for _, p := range slices.Sorted(maps.Keys(n.links)) {
 		hops := 0
-		if _, err := n.follow(path.Dir(p), target, top, &hops); err != nil {
+		if _, err := n.follow(path.Dir(p), n.links[p], top, &hops); err != nil {
 			return err.Fix("pack the file itself in place of the link %q", p)
 		}
 	}
@@ -185,7 +211,7 @@ func (n *names) follow(dir, target, top string, hops *int) (string, *clyde.Error
 	if *hops++; *hops > MaxLinkDepth {
 		return "", refuse("link_outside", "the archive has links that lead to each other, at %q", path.Join(dir, target))
 	}
-	if strings.HasPrefix(target, "/") {
+	if isAbsolute(target) {
 		return "", refuse("link_outside", "the archive has a link to the absolute path %q", target)
 	}
 	at := dir
@@ -203,7 +229,7 @@ func (n *names) follow(dir, target, top string, hops *int) (string, *clyde.Error
 			at = path.Dir(at)
 			continue
 		}
-		next := path.Join(at, e)
+		next := n.spelled(path.Join(at, e))
 		if link, ok := n.links[next]; ok {
 			to, err := n.follow(at, link, top, hops)
 			if err != nil {

@@ -16,73 +16,125 @@ import (
 
 // Unpack writes a source archive to dir, without its sole top directory, and
 // returns its files sorted by path. dir must not exist or be empty. Everything
-// goes into a directory beside dir first, which takes dir's place at the end:
-// an archive that is refused leaves nothing behind.
+// goes into a new directory first, beside dir or in it where it exists, and
+// takes its place at the end: an archive that is refused leaves nothing behind,
+// nor do directories that were made to hold dir. Modes are those of files and
+// directories under the umask.
 //
 // It refuses by name: paths that are absolute, lead out, come twice, differ
 // only in case or Unicode form, lie below a file or are longer than MaxPath;
-// symlinks that lead out; hard links, devices and pipes; archives over a limit;
-// data after the end. On Windows, names that Windows reserves too. Errors are
-// ErrInvalid, ErrTooLarge or ErrConflict (dir is not empty).
+// symlinks that lead out; hard links, devices and pipes; what tools read in
+// different ways; archives over a limit; a missing end and data after it. On
+// Windows, names that Windows reserves too. Errors are ErrInvalid, ErrTooLarge
+// or ErrConflict (dir is not empty), but for those of r and the file system.
 func Unpack(r io.Reader, mediaType, dir string, lim Limits) (files []File, err error) {
-	lim = lim.withDefaults()
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
+	exists := true
 	switch old, err := os.ReadDir(dir); {
 	case errors.Is(err, fs.ErrNotExist):
+		exists = false
 	case err != nil:
-		return nil, clyde.Errorf(clyde.ErrConflict, "%s is in the way", dir).Because(err)
+		return nil, clyde.Errorf(clyde.ErrConflict, "%s is in the way", dir).WithCode("directory_exists").Because(err)
 	case len(old) > 0:
 		return nil, clyde.Errorf(clyde.ErrConflict, "%s exists and is not empty", dir).WithCode("directory_exists").
 			Fix("remove it or name another directory")
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return nil, err
+	beside := dir
+	if !exists {
+		beside = filepath.Dir(dir)
+		made, e := makeParents(beside)
+		defer func() {
+			if err != nil {
+				for _, p := range made {
+					_ = os.Remove(p) // stays where others have put something into it
+				}
+			}
+		}()
+		if e != nil {
+			return nil, e
+		}
 	}
-	stage, err := os.MkdirTemp(filepath.Dir(dir), ".clyde-unpack-*")
+	stage, err := os.MkdirTemp(beside, ".clyde-unpack-*")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(stage)) }()
-	root, err := os.OpenRoot(stage)
+	defer func() {
+		if e := os.RemoveAll(stage); e != nil {
+			err = errors.Join(err, e)
+		}
+	}()
+	files, top, err := unpackInto(filepath.Join(stage, "tree"), r, mediaType, lim)
 	if err != nil {
 		return nil, err
+	}
+	if exists {
+		err = moveAll(filepath.Join(stage, "tree", top), dir)
+	} else {
+		err = os.Rename(filepath.Join(stage, "tree", top), dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Strip(files, top), nil
+}
+
+// makeParents makes dir and what is missing above it, and returns what it
+// made, innermost first.
+func makeParents(dir string) (made []string, err error) {
+	for p := dir; ; p = filepath.Dir(p) {
+		if _, err := os.Stat(p); !errors.Is(err, fs.ErrNotExist) || p == filepath.Dir(p) {
+			break
+		}
+		made = append(made, p)
+	}
+	return made, os.MkdirAll(dir, 0o755)
+}
+
+// moveAll moves what is in from to the empty directory to, which stays the
+// directory that it was: a shell may stand in it, or a volume be mounted there.
+func moveAll(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if err := os.Rename(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+			for _, moved := range entries[:i] {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(to, moved.Name())))
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// unpackInto writes an archive as it is to the new directory tree, and returns
+// its entries and its sole top directory.
+func unpackInto(tree string, r io.Reader, mediaType string, lim Limits) (files []File, top string, err error) {
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		return nil, "", err
+	}
+	root, err := os.OpenRoot(tree)
+	if err != nil {
+		return nil, "", err
 	}
 	defer root.Close()
-
-	w := &writer{root: root, made: map[string]bool{".": true}, left: lim.Unpacked}
+	w := &writer{root: root, made: map[string]bool{".": true}}
 	if err := list(r, mediaType, lim, w.entry); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	// Symlinks last: while files are written there is none to be followed.
 	for _, f := range w.files {
 		if f.Mode&fs.ModeSymlink != 0 {
 			if err := w.link(f); err != nil {
-				return nil, err
+				return nil, "", err
 			}
 		}
 	}
-	top := Top(w.files)
-	if top != "" {
-		// Directories made by MkdirTemp are 0700.
-		if err := os.Chmod(filepath.Join(stage, top), 0o755); err != nil {
-			return nil, err
-		}
-	} else if err := os.Chmod(stage, 0o755); err != nil {
-		return nil, err
-	}
-	if err := root.Close(); err != nil {
-		return nil, err
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err := os.Rename(filepath.Join(stage, top), dir); err != nil {
-		return nil, err
-	}
-	return Strip(w.files, top), nil
+	return w.files, Top(w.files), nil
 }
 
 // Strip returns files below top, sorted by path; top may be "".
@@ -107,7 +159,6 @@ type writer struct {
 	root  *os.Root
 	files []File
 	made  map[string]bool // directories that exist
-	left  int64           // bytes that may still be written
 }
 
 func (w *writer) entry(f File, body io.Reader) error {
@@ -122,9 +173,6 @@ func (w *writer) entry(f File, body io.Reader) error {
 		return w.mkdir(f.Path)
 	case f.Mode&fs.ModeSymlink != 0:
 		return w.mkdir(path.Dir(f.Path))
-	}
-	if w.left -= f.Size; w.left < 0 {
-		return clyde.Errorf(clyde.ErrTooLarge, "the archive unpacks to more than the limit, at %q", f.Path).WithCode("too_large")
 	}
 	if err := w.mkdir(path.Dir(f.Path)); err != nil {
 		return err
