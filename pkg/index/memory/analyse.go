@@ -37,53 +37,113 @@ const (
 	formName    = 3 // the base name, or namespace/base
 )
 
-// analysis is a document taken apart, ready to be put into a state.
-type analysis struct {
-	words map[string]float32 // weight by word
-	forms map[string]float32 // form kind by collapsed name
+// weighted is a word and what it counts in one document.
+type weighted struct {
+	id     int32 // in analyser.texts
+	weight float32
 }
 
-// analyse does the part of a Put that needs no lock.
-func analyse(d *index.Document) analysis {
-	sums := make(map[string]float64)
-	field := func(f field, texts ...string) {
-		counts, n := map[string]int{}, 0
-		for _, s := range texts {
-			tokenize(s, func(t token) { counts[t.word]++; n++ })
-		}
-		norm := f.weight / (1 - f.b + f.b*float64(n)/f.average)
-		for w, c := range counts {
-			sums[w] += float64(c) * norm
-		}
+// form is a spelling under which a document is known by name.
+type form struct {
+	text string // collapsed
+	kind float32
+}
+
+// prepared is a document taken apart, ready to be put into a state. Its strings
+// and slices are its own.
+type prepared struct {
+	doc   index.Document // cleaned, without its readme
+	words []weighted
+	forms []form
+}
+
+// analyser takes documents apart, one at a time. It numbers the words it meets,
+// and reuses its working memory.
+type analyser struct {
+	ids   map[string]int32
+	texts []string // by id
+
+	counts  []int32   // by id: occurrences in the field in hand
+	sums    []float64 // by id: of the document in hand
+	inField []int32   // ids with counts set
+	inDoc   []int32   // ids with sums set
+}
+
+func newAnalyser() *analyser { return &analyser{ids: map[string]int32{}} }
+
+// count notes one occurrence of a word in the field in hand.
+func (a *analyser) count(word string) {
+	id, ok := a.ids[word]
+	if !ok {
+		word = strings.Clone(word) // not to hold on to a whole readme
+		id = int32(len(a.texts))
+		a.ids[word] = id
+		a.texts, a.counts, a.sums = append(a.texts, word), append(a.counts, 0), append(a.sums, 0)
 	}
-	a := analysis{forms: make(map[string]float32, 4+2*len(d.Aliases))}
-	form := func(s string, kind float32) {
-		if s != "" && len(s) <= maxForm && a.forms[s] < kind {
-			a.forms[s] = kind
+	if a.counts[id] == 0 {
+		a.inField = append(a.inField, id)
+	}
+	a.counts[id]++
+}
+
+// field adds the words of one field, n of them in all.
+func (a *analyser) field(f field, texts ...string) {
+	n := 0
+	for _, s := range texts {
+		tokenize(s, func(t token) { a.count(t.word); n++ })
+	}
+	norm := f.weight / (1 - f.b + f.b*float64(n)/f.average)
+	for _, id := range a.inField {
+		if a.sums[id] == 0 {
+			a.inDoc = append(a.inDoc, id)
 		}
+		a.sums[id] += float64(a.counts[id]) * norm
+		a.counts[id] = 0
+	}
+	a.inField = a.inField[:0]
+}
+
+// prepare does the part of a Put that needs no lock.
+func (a *analyser) prepare(in *index.Document) prepared {
+	d := clean(*in)
+	p := prepared{forms: make([]form, 0, 4+2*len(d.Aliases))}
+	add := func(s string, kind float32) {
+		if s == "" || len(s) > maxForm {
+			return
+		}
+		if i := slices.IndexFunc(p.forms, func(f form) bool { return f.text == s }); i >= 0 {
+			p.forms[i].kind = max(p.forms[i].kind, kind)
+			return
+		}
+		p.forms = append(p.forms, form{s, kind})
 	}
 	base := collapse(d.Name.Base)
-	form(base, formName)
-	form(collapse(d.Name.Namespace)+"/"+base, formName)
-	form(variant(base), formVariant)
+	add(base, formName)
+	add(collapse(d.Name.Namespace)+"/"+base, formName)
+	add(variant(base), formVariant)
 	names := nameWords(d.Name.Base)
 	for _, alias := range d.Aliases {
 		c := collapse(alias)
-		form(c, formAlias)
-		form(variant(c), formVariant)
+		add(c, formAlias)
+		add(variant(c), formVariant)
 		names = append(names, nameWords(alias)...)
 	}
-	field(inName, dedupe(names)...)
-	field(inKeywords, d.Keywords...)
-	field(inKeywords, d.Categories...)
-	field(inNamespace, d.Name.Namespace)
-	field(inDescription, d.Description)
-	field(inReadme, d.Readme)
-	a.words = make(map[string]float32, len(sums))
-	for w, s := range sums {
-		a.words[w] = float32(s * (saturation + 1) / (s + saturation))
+	a.field(inName, dedupe(names)...)
+	a.field(inKeywords, d.Keywords...)
+	a.field(inKeywords, d.Categories...)
+	a.field(inNamespace, d.Name.Namespace)
+	a.field(inDescription, d.Description)
+	a.field(inReadme, d.Readme)
+	p.words = make([]weighted, 0, len(a.inDoc))
+	for _, id := range a.inDoc {
+		s := a.sums[id]
+		p.words = append(p.words, weighted{id, float32(s * (saturation + 1) / (s + saturation))})
+		a.sums[id] = 0
 	}
-	return a
+	a.inDoc = a.inDoc[:0]
+	d.Readme = ""
+	p.doc = d
+	return p
 }
 
 // nameWords are the words a name is made of, the whole of it among them:
@@ -102,24 +162,41 @@ func nameWords(name string) []string {
 	return append(out, strings.ReplaceAll(collapse(name), "/", ""))
 }
 
+// dedupe takes empty words and all but the first of equal ones out of words.
 func dedupe(words []string) []string {
+	const few = 16 // up to which comparing is faster than hashing
 	out := words[:0]
-	seen := make(map[string]bool, len(words))
+	var seen map[string]bool
+	if len(words) > few {
+		seen = make(map[string]bool, len(words))
+	}
 	for _, w := range words {
-		if w != "" && !seen[w] {
-			seen[w] = true
-			out = append(out, w)
+		if w == "" || seen[w] || seen == nil && slices.Contains(out, w) {
+			continue
 		}
+		if seen != nil {
+			seen[w] = true
+		}
+		out = append(out, w)
 	}
 	return out
 }
 
 // clean cuts d to the limits of package index and gives fields their one
-// spelling. It copies what it changes.
+// spelling. What it returns shares nothing with d but the readme.
 func clean(d index.Document) index.Document {
-	d.Description = cut(d.Description, index.MaxDescription)
+	d.Key = strings.Clone(d.Key)
+	if strings.HasSuffix(d.Key, d.Name.Base) {
+		d.Name.Base = d.Key[len(d.Key)-len(d.Name.Base):]
+	} else {
+		d.Name.Base = strings.Clone(d.Name.Base)
+	}
+	d.Description = strings.Clone(cut(d.Description, index.MaxDescription))
 	d.Readme = cut(d.Readme, index.MaxReadmeLen)
 	d.Aliases = list(d.Aliases, false)
+	for i, a := range d.Aliases {
+		d.Aliases[i] = strings.Clone(a)
+	}
 	d.Keywords = list(d.Keywords, true)
 	d.Categories = list(d.Categories, true)
 	d.Platforms = list(d.Platforms, true)
@@ -128,13 +205,31 @@ func clean(d index.Document) index.Document {
 	if d.Signed == "" {
 		d.Signed = "unsigned"
 	}
-	d.Headers = dedupe(slices.Clone(d.Headers[:min(len(d.Headers), index.MaxHeaders)]))
+	d.Headers = paths(d.Headers[:min(len(d.Headers), index.MaxHeaders)])
 	d.Dependents = max(d.Dependents, 0)
 	d.Downloads = max(d.Downloads, 0)
 	return d
 }
 
+// paths returns the include paths that are kept, each once, as parts of one
+// string: a hundred small ones cost more than their bytes.
+func paths(in []string) []string {
+	out := dedupe(slices.Clone(in))
+	out = slices.DeleteFunc(out, func(h string) bool { return len(h) > maxHeader })
+	if len(out) == 0 {
+		return nil
+	}
+	all := strings.Join(out, "")
+	for i, h := range out {
+		out[i], all = all[:len(h)], all[len(h):]
+	}
+	return out
+}
+
 func list(in []string, lower bool) []string {
+	if len(in) == 0 {
+		return nil
+	}
 	out := make([]string, 0, min(len(in), index.MaxDocumentTerms))
 	for _, s := range in {
 		if len(out) == index.MaxDocumentTerms {

@@ -7,6 +7,7 @@ package memory
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,7 +48,6 @@ func New(o Options) *Engine {
 		o.Budget = DefaultBudget
 	}
 	e := &Engine{budget: o.Budget, state: newState()}
-	e.state.seal()
 	e.scratch.New = func() any { return new(scratch) }
 	return e
 }
@@ -61,24 +61,23 @@ func (e *Engine) Put(ctx context.Context, docs ...index.Document) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	cleaned := make([]index.Document, len(docs))
-	parts := make([]analysis, len(docs))
+	a := newAnalyser()
+	parts := make([]prepared, len(docs))
 	for i := range docs {
 		if err := check(&docs[i]); err != nil {
 			return err
 		}
-		cleaned[i] = clean(docs[i])
-		parts[i] = analyse(&cleaned[i])
+		parts[i] = a.prepare(&docs[i])
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.state == nil {
 		return closed()
 	}
-	for i := range cleaned {
-		e.state.put(&cleaned[i], parts[i])
+	for i := range parts {
+		e.state.put(&parts[i], a.texts)
 		if e.pending != nil {
-			e.pending[cleaned[i].Key] = own(cleaned[i])
+			e.pending[parts[i].doc.Key] = own(docs[i])
 		}
 	}
 	return nil
@@ -94,8 +93,9 @@ func check(d *index.Document) error {
 
 // own returns a copy of d that shares no slice with the caller.
 func own(d index.Document) *index.Document {
-	d.Headers = append([]string(nil), d.Headers...)
-	d.Dependencies = append([]string(nil), d.Dependencies...)
+	for _, p := range []*[]string{&d.Aliases, &d.Keywords, &d.Categories, &d.Platforms, &d.Headers, &d.Dependencies} {
+		*p = slices.Clone(*p)
+	}
 	return &d
 }
 
@@ -132,32 +132,23 @@ func (e *Engine) Rebuild(ctx context.Context, docs iter.Seq2[index.Document, err
 			e.mu.Unlock()
 		}
 	}()
-	next := newState()
-	for d, err := range docs {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err == nil {
-			err = check(&d)
-		}
-		if err != nil {
-			return err
-		}
-		d = clean(d)
-		next.put(&d, analyse(&d))
+	next, err := load(ctx, docs)
+	if err != nil {
+		return err
 	}
-	next.seal()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.state == nil {
 		return closed()
 	}
+	a := newAnalyser()
 	for key, d := range e.pending {
 		if d == nil {
 			next.remove(key)
 			continue
 		}
-		next.put(d, analyse(d))
+		p := a.prepare(d)
+		next.put(&p, a.texts)
 	}
 	e.pending = nil
 	e.state = next

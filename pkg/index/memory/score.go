@@ -66,11 +66,14 @@ type scratch struct {
 	found []int32   // documents with total, bonus or words set
 	terms []int32   // candidates for expansion
 	hits  []hit
+
+	counts [counted][]int32 // of facets, by ordinal
 }
 
 type hit struct {
 	doc   int32
-	score float64
+	score float64 // for SortRelevance
+	value int64   // sortRow.by, for the other sorts
 }
 
 // grow makes room for n documents.
@@ -114,8 +117,7 @@ type search struct {
 
 // sees reports whether the asker may see document d.
 func (s *search) sees(d int32) bool {
-	e := &s.st.docs[d]
-	if !e.private {
+	if s.st.rows[d].status == public {
 		return true
 	}
 	if s.visible == nil {
@@ -123,7 +125,7 @@ func (s *search) sees(d int32) bool {
 	}
 	ok, asked := s.asked[d]
 	if !asked {
-		ok = s.visible(e.key)
+		ok = s.visible(s.st.docs[d].key)
 		if s.asked == nil {
 			s.asked = map[int32]bool{}
 		}
@@ -378,7 +380,7 @@ func (s *search) byName() {
 		t := &v.terms[id]
 		share := float32(len(q)) / float32(len(t.text))
 		for _, p := range t.posts {
-			s.raise(p.doc, namePrefix*share*(1+influence*s.st.docs[p.doc].popularity))
+			s.raise(p.doc, namePrefix*share*(1+influence*s.st.rows[p.doc].popularity))
 		}
 	}
 	if exact {
@@ -409,7 +411,7 @@ func (s *search) used(t *term) float32 {
 	m := float32(-1)
 	for _, p := range t.posts {
 		if s.sees(p.doc) {
-			m = max(m, s.st.docs[p.doc].popularity)
+			m = max(m, s.st.rows[p.doc].popularity)
 		}
 	}
 	return m
@@ -419,8 +421,8 @@ func (s *search) used(t *term) float32 {
 func (s *search) nameOf(t *term) string {
 	name, most := "", float32(-1)
 	for _, p := range t.posts {
-		if e := &s.st.docs[p.doc]; s.sees(p.doc) && (e.popularity > most || e.popularity == most && e.base < name) {
-			name, most = e.base, e.popularity
+		if r, base := &s.st.rows[p.doc], s.st.docs[p.doc].base; s.sees(p.doc) && (r.popularity > most || r.popularity == most && base < name) {
+			name, most = base, r.popularity
 		}
 	}
 	return name
@@ -435,7 +437,7 @@ func (s *search) byHeader() {
 			s.cut = true
 			break
 		}
-		if depth, ok := endsIn(r.path, want); ok && depth == 0 {
+		if depth, ok := endsIn(s.st.header(r), want); ok && depth == 0 {
 			s.raise(r.doc, tierHeader)
 		} else if ok {
 			s.raise(r.doc, tierVendor+vendorScore/float32(1+depth))
@@ -454,14 +456,15 @@ func endsIn(path, want string) (depth int, ok bool) {
 }
 
 // score is the final score of a document that was found.
-func (s *search) score(d int32) float64 {
-	e := &s.st.docs[d]
-	bonus := float64(s.bonus[d])
-	tiers := math.Floor(bonus/tier) * tier
+func (s *search) score(d int32, r *row) float64 {
+	bonus, tiers := float64(s.bonus[d]), 0.0
+	if bonus >= tier {
+		tiers = math.Floor(bonus/tier) * tier
+	}
 	c := float64(s.words[d]) / float64(max(1, len(s.query)))
-	p := float64(e.popularity)
+	p := float64(r.popularity)
 	v := float64(s.total[d])*c*math.Sqrt(c)*(1+influence*p) + standing*p + (bonus - tiers)
-	return tiers + min(v*float64(e.factor), maxScore)
+	return tiers + min(v*float64(r.factor), maxScore)
 }
 
 // run scores the whole query and leaves the documents in found.

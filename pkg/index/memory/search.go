@@ -42,10 +42,13 @@ func (e *Engine) Search(ctx context.Context, q index.Query) (index.Result, error
 	if len(s.hits) > q.Limit {
 		s.hits = s.hits[:q.Limit]
 		last := s.hits[q.Limit-1]
-		r.NextCursor = writeCursor(q, position{last.score, s.st.sortKey(q.Sort, last.doc), s.st.docs[last.doc].key})
+		r.NextCursor = writeCursor(q, position{last.score, last.value, s.st.docs[last.doc].key})
 	}
 	r.Hits = make([]index.Hit, len(s.hits))
 	for i, h := range s.hits {
+		if text && q.Sort != index.SortRelevance {
+			h.score = s.score(h.doc, &s.st.rows[h.doc])
+		}
 		r.Hits[i] = index.Hit{Key: s.st.docs[h.doc].key, Score: h.score, Highlights: s.highlights(h.doc)}
 	}
 	return r, nil
@@ -115,21 +118,8 @@ func (s *search) didYouMean(text string) string {
 // position is a place in the order of hits.
 type position struct {
 	score float64
-	value int64 // what the sort compares, for those that compare numbers
+	value int64 // hit.value
 	key   string
-}
-
-// sortKey is the number that the sort compares, or 0.
-func (s *state) sortKey(sort index.Sort, d int32) int64 {
-	switch e := &s.docs[d]; sort {
-	case index.SortDownloads:
-		return e.downloads
-	case index.SortUpdated:
-		return e.updated
-	case index.SortNew:
-		return e.created
-	}
-	return 0
 }
 
 // The cursor is base64url of: 8 bytes of a hash of the query, 8 of the score,

@@ -1,104 +1,59 @@
 package memory
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/index"
 )
 
-// facet fields of an entry, in the order of index.Facet…
-const (
-	fLicense = iota
-	fLanguage
-	fPlatform
-	fKind
-	fSigned
-	fKeyword
-	fCategory
-	fNamespace
-	fDepends // filter only
-	fFields
-)
-
-// counted is how many of the fields are facets.
-const counted = fNamespace + 1
-
-var facetNames = [counted]string{
-	index.FacetLicense, index.FacetLanguage, index.FacetPlatform, index.FacetKind,
-	index.FacetSigned, index.FacetKeyword, index.FacetCategory, index.FacetNamespace,
-}
-
-// entry is what is kept of a document.
+// entry is what is kept of a document beside its row: looked at for hits, and
+// when the document is taken away.
 type entry struct {
-	// What every search looks at comes first: it is one or two cache lines.
-	key        string
-	values     []uint32 // ids of cells, field by field
-	ends       [fFields]uint16
-	private    bool
-	popularity float32
-	factor     float32 // of the whole score: deprecated, unlicensed
-	dependents int32
-	downloads  int64
-
+	key         string
 	base        string // of the name
 	description string
 	aliases     []string
 	headers     []string
-	words       []int32 // ids in state.words
-	names       []int32 // ids in state.names
-	group       string
-	updated     int64 // Unix seconds
-	created     int64
-}
-
-// of returns the values that the entry has of a field.
-func (e *entry) of(f int) []uint32 {
-	from := uint16(0)
-	if f > 0 {
-		from = e.ends[f-1]
-	}
-	return e.values[from:e.ends[f]]
+	words       []int32  // ids in state.words
+	names       []int32  // ids in state.names
+	depends     []uint32 // ordinals of fDepends
 }
 
 // headerRef is one header of one document.
-type headerRef struct {
-	doc  int32
-	path string // as in entry.headers
-}
+type headerRef struct{ doc, at int32 } // at: in entry.headers
 
 // state is the index itself. Reading it is safe from many goroutines, changing
 // it is not.
 type state struct {
-	docs    []entry // by slot; the key of a free one is ""
-	slots   map[string]int32
+	rows    []row // by slot, as are the next two
+	sorts   []sortRow
+	docs    []entry
+	slots   map[string]int32 // by key
 	free    []int32
 	public  int // public documents
 	words   *vocab
 	names   *vocab
-	headers map[string][]headerRef     // by base name in lower case
-	tables  [fFields]map[string]uint32 // ids in cells by value
-	cells   []cell
+	headers map[string][]headerRef // by base name in lower case
+	tables  [fFields]table
+	groups  table // license groups
 }
 
 func newState() *state {
 	s := &state{slots: map[string]int32{}, words: newVocab(true), names: newVocab(false), headers: map[string][]headerRef{}}
 	for i := range s.tables {
-		s.tables[i] = map[string]uint32{}
+		s.tables[i] = newTable(nil)
 	}
+	s.tables[fLicense] = newTable(licenseNames)
+	s.tables[fDepends] = newTable(dependencyNames)
+	s.groups = newTable(nil)
 	return s
 }
 
-// seal ends bulk loading: from here on, put keeps everything sorted.
-func (s *state) seal() {
-	s.words.seal()
-	s.names.seal()
-}
-
-// put adds d, or replaces the document of the same key in its slot.
-func (s *state) put(d *index.Document, a analysis) {
-	slot, ok := s.slots[d.Key]
+// put adds a document, or replaces the one of the same key in its slot.
+// Texts are those of the analyser that prepared it.
+func (s *state) put(p *prepared, texts []string) {
+	slot, ok := s.slots[p.doc.Key]
 	switch n := len(s.free); {
 	case ok:
 		s.clear(slot)
@@ -106,56 +61,70 @@ func (s *state) put(d *index.Document, a analysis) {
 		slot, s.free = s.free[n-1], s.free[:n-1]
 	default:
 		slot = int32(len(s.docs))
-		s.docs = append(s.docs, entry{})
+		s.grow(len(s.docs) + 1)
 	}
-	e := entry{
-		key: strings.Clone(d.Key), base: strings.Clone(d.Name.Base), description: strings.Clone(d.Description),
-		aliases: slices.Clone(d.Aliases), headers: make([]string, 0, len(d.Headers)), group: strings.ToLower(d.LicenseGroup),
-		dependents: int32(min(d.Dependents, 1<<30)), downloads: d.Downloads,
-		updated: d.Updated.Unix(), created: d.Created.Unix(),
-		popularity: popularity(d.Dependents), factor: factor(d), private: d.Private,
-		words: make([]int32, 0, len(a.words)), names: make([]int32, 0, len(a.forms)),
+	s.fill(slot, p)
+	e := &s.docs[slot]
+	e.words = make([]int32, 0, len(p.words))
+	for _, w := range p.words {
+		e.words = append(e.words, s.words.add(texts[w.id], slot, w.weight, p.doc.Private))
 	}
-	for i, values := range [fFields][]string{
-		{d.License}, {d.Language}, d.Platforms, {d.Kind}, {d.Signed}, d.Keywords, d.Categories, {d.Name.Namespace}, d.Dependencies,
-	} {
-		if len(values) == 1 && values[0] == "" {
-			values = nil
-		}
-		from := len(e.values)
-		for _, v := range values[:min(len(values), maxValues)] {
-			if id := s.cell(i, v); !slices.Contains(e.values[from:], id) {
-				e.values = append(e.values, id)
-			}
-		}
-		e.ends[i] = uint16(len(e.values))
+	e.names = make([]int32, 0, len(p.forms))
+	for _, f := range p.forms {
+		e.names = append(e.names, s.names.add(f.text, slot, f.kind, p.doc.Private))
 	}
-	e.values = slices.Clip(e.values)
-	for w, weight := range a.words {
-		e.words = append(e.words, s.words.add(w, slot, weight, d.Private))
-	}
-	for w, kind := range a.forms {
-		e.names = append(e.names, s.names.add(w, slot, kind, d.Private))
-	}
-	for _, h := range d.Headers {
-		if len(h) > maxHeader {
-			continue
-		}
-		h = strings.Clone(h)
-		e.headers = append(e.headers, h)
-		name := headerKey(h)
-		s.headers[name] = append(s.headers[name], headerRef{slot, h})
-	}
-	if !d.Private {
-		s.public++
-	}
-	s.docs[slot] = e
 	s.slots[e.key] = slot
 }
 
+// grow makes room for n documents.
+func (s *state) grow(n int) {
+	for len(s.docs) < n {
+		s.docs, s.rows, s.sorts = append(s.docs, entry{}), append(s.rows, row{}), append(s.sorts, sortRow{})
+	}
+}
+
+// fill writes everything of a document into a slot that is vacant, but for its
+// words and names.
+func (s *state) fill(slot int32, p *prepared) {
+	d := &p.doc
+	s.docs[slot] = entry{key: d.Key, base: d.Name.Base, description: d.Description, aliases: d.Aliases, headers: d.Headers}
+	e := &s.docs[slot]
+	for _, v := range d.Dependencies[:min(len(d.Dependencies), maxDependencies)] {
+		if id := s.tables[fDepends].id(v); id != 0 && !slices.Contains(e.depends, id) {
+			e.depends = append(e.depends, id)
+		}
+	}
+	e.depends = slices.Clip(e.depends)
+	r := row{
+		popularity: popularity(d.Dependents), factor: factor(d), dependents: int32(min(d.Dependents, 1<<30)),
+		status: public, group: s.groups.id(strings.ToLower(d.LicenseGroup)),
+	}
+	if d.Private {
+		r.status = private
+	} else {
+		s.public++
+	}
+	for i, v := range [singles]string{d.License, d.Language, d.Kind, d.Signed, d.Name.Namespace} {
+		r.single[i] = s.tables[i].id(v)
+	}
+	r.many = make([]uint32, 0, len(d.Platforms)+len(d.Keywords)+len(d.Categories))
+	for i, values := range [counted - singles][]string{d.Platforms, d.Keywords, d.Categories} {
+		for _, v := range values {
+			r.many = append(r.many, s.tables[singles+i].id(v))
+		}
+		r.ends[i] = uint8(len(r.many))
+	}
+	s.rows[slot] = r
+	s.sorts[slot] = sortRow{downloads: d.Downloads, updated: d.Updated.Unix(), created: d.Created.Unix(), name: nameValue(baseOf(d.Key))}
+	for i, h := range d.Headers {
+		name := headerKey(h)
+		s.headers[name] = append(s.headers[name], headerRef{slot, int32(i)})
+	}
+}
+
 const (
-	maxValues = 256 // values of one field that are kept, dependencies above all
-	maxHeader = 255 // bytes of an include path: what a file name may have
+	maxDependencies = 256 // dependencies of one document that are kept
+	maxHeader       = 255 // bytes of an include path: what a file name may have
 )
 
 // factor makes less of what nobody should start to use, and of what nobody may.
@@ -189,11 +158,12 @@ func (s *state) remove(key string) {
 // clear empties a slot.
 func (s *state) clear(slot int32) {
 	e := &s.docs[slot]
+	hidden := s.rows[slot].status == private
 	for _, id := range e.words {
-		s.words.remove(id, slot, e.private)
+		s.words.remove(id, slot, hidden)
 	}
 	for _, id := range e.names {
-		s.names.remove(id, slot, e.private)
+		s.names.remove(id, slot, hidden)
 	}
 	for _, h := range e.headers {
 		name := headerKey(h)
@@ -204,27 +174,11 @@ func (s *state) clear(slot int32) {
 			s.headers[name] = left
 		}
 	}
-	if !e.private {
+	if !hidden {
 		s.public--
 	}
-	*e = entry{}
+	s.docs[slot], s.rows[slot], s.sorts[slot] = entry{}, row{}, sortRow{}
 }
 
-// compare orders documents by sort, the first first, ties by key.
-func (s *state) compare(sort index.Sort, a, b *entry) int {
-	var c int
-	switch sort {
-	case index.SortDownloads:
-		c = cmp.Compare(b.downloads, a.downloads)
-	case index.SortUpdated:
-		c = cmp.Compare(b.updated, a.updated)
-	case index.SortNew:
-		c = cmp.Compare(b.created, a.created)
-	case index.SortName:
-		c = strings.Compare(baseOf(a.key), baseOf(b.key))
-	}
-	if c != 0 {
-		return c
-	}
-	return strings.Compare(a.key, b.key)
-}
+// header returns the include path that r stands for.
+func (s *state) header(r headerRef) string { return s.docs[r.doc].headers[r.at] }

@@ -15,7 +15,6 @@ type posting struct {
 // term is a word with the documents it is in.
 type term struct {
 	text   string
-	sketch uint64
 	posts  []posting // by doc
 	public int32     // how many posts are of public documents
 }
@@ -23,33 +22,20 @@ type term struct {
 // vocab is a set of terms that can be looked up by text, prefix, stem and
 // likeness. It is not safe for concurrent use.
 type vocab struct {
-	ids    map[string]int32
-	terms  []term // by id; the text of a free one is ""
-	free   []int32
-	sorted []int32            // ids by text, unless bulk
-	stems  map[string][]int32 // ids by stem; nil when stems are not kept
-	bulk   bool               // sorted is made at the end by seal
+	ids      map[string]int32
+	terms    []term   // by id; the text of a free one is ""
+	sketches []uint64 // by id; apart, for they are gone through for each mistyped word
+	free     []int32
+	sorted   []int32            // ids by text
+	stems    map[string][]int32 // ids by stem; nil when stems are not kept
 }
 
 func newVocab(stems bool) *vocab {
-	v := &vocab{ids: map[string]int32{}, bulk: true}
+	v := &vocab{ids: map[string]int32{}}
 	if stems {
 		v.stems = map[string][]int32{}
 	}
 	return v
-}
-
-// seal ends bulk loading.
-func (v *vocab) seal() {
-	v.sorted = v.sorted[:0]
-	for id := range v.terms {
-		if v.terms[id].text != "" {
-			v.terms[id].posts = slices.Clip(v.terms[id].posts)
-			v.sorted = append(v.sorted, int32(id))
-		}
-	}
-	slices.SortFunc(v.sorted, func(a, b int32) int { return strings.Compare(v.terms[a].text, v.terms[b].text) })
-	v.bulk = false
 }
 
 // find returns the place in sorted of the first term that is not below text.
@@ -68,13 +54,11 @@ func (v *vocab) id(text string) int32 {
 		id, v.free = v.free[n-1], v.free[:n-1]
 	} else {
 		id = int32(len(v.terms))
-		v.terms = append(v.terms, term{})
+		v.terms, v.sketches = append(v.terms, term{}), append(v.sketches, 0)
 	}
-	v.terms[id] = term{text: text, sketch: sketch(text)}
+	v.terms[id], v.sketches[id] = term{text: text}, sketch(text)
 	v.ids[text] = id
-	if !v.bulk {
-		v.sorted = slices.Insert(v.sorted, v.find(text), id)
-	}
+	v.sorted = slices.Insert(v.sorted, v.find(text), id)
 	if v.stems != nil {
 		s := stem(text)
 		v.stems[s] = append(v.stems[s], id)
@@ -114,10 +98,8 @@ func (v *vocab) remove(id, doc int32, private bool) {
 		return
 	}
 	delete(v.ids, t.text)
-	if !v.bulk {
-		i := v.find(t.text)
-		v.sorted = slices.Delete(v.sorted, i, i+1)
-	}
+	i = v.find(t.text)
+	v.sorted = slices.Delete(v.sorted, i, i+1)
 	if v.stems != nil {
 		s := stem(t.text)
 		left := slices.DeleteFunc(v.stems[s], func(o int32) bool { return o == id })
@@ -127,7 +109,7 @@ func (v *vocab) remove(id, doc int32, private bool) {
 			v.stems[s] = left
 		}
 	}
-	*t = term{}
+	*t, v.sketches[id] = term{}, 0
 	v.free = append(v.free, id)
 }
 
@@ -145,32 +127,16 @@ func (v *vocab) like(text string, k int, yield func(id int32, edits int) bool) {
 		return
 	}
 	m, n := sketch(text), len(text)
-	for i := range v.terms {
+	for i, other := range v.sketches {
+		if !near(m, other, k) {
+			continue
+		}
 		t := &v.terms[i]
-		if !near(m, t.sketch, k) || len(t.text)-n > k || n-len(t.text) > k || t.text == "" {
+		if len(t.text)-n > k || n-len(t.text) > k || t.text == "" {
 			continue
 		}
 		if d := distance(text, t.text, k); d > 0 && d <= k && !yield(int32(i), d) {
 			return
 		}
 	}
-}
-
-// cell is one value of one field; its place in state.cells is its id, so that
-// one array counts the values of all fields.
-type cell struct {
-	field uint8
-	value string
-}
-
-// cell returns the id of a value of a field, which it adds when it is new.
-func (s *state) cell(field int, value string) uint32 {
-	if id, ok := s.tables[field][value]; ok {
-		return id
-	}
-	value = strings.Clone(value)
-	id := uint32(len(s.cells))
-	s.tables[field][value] = id
-	s.cells = append(s.cells, cell{uint8(field), value})
-	return id
 }

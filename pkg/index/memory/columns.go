@@ -1,0 +1,143 @@
+package memory
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// Fields whose values are filtered by. A document has one value of the first
+// ones and several of the others; all but fDepends are facets.
+const (
+	fLicense = iota
+	fLanguage
+	fKind
+	fSigned
+	fNamespace
+	fPlatform
+	fKeyword
+	fCategory
+	fDepends
+	fFields
+)
+
+const (
+	singles = fNamespace + 1 // fields of one value
+	counted = fCategory + 1  // fields that are facets
+)
+
+// row is what every search looks at of a document: one cache line, so that
+// going through all of them costs little more than reading them.
+type row struct {
+	popularity float32
+	factor     float32 // of the whole score: deprecated, unlicensed
+	dependents int32
+	status     status
+	ends       [counted - singles]uint8 // of each field in many
+	group      uint32                   // ordinal of the license group
+	single     [singles]uint32          // ordinals by field; 0 is no value
+	many       []uint32                 // ordinals of the other facets, field by field
+}
+
+type status uint8
+
+const (
+	vacant status = iota
+	public
+	private
+)
+
+// of returns the ordinals that the row has of a field of several values.
+func (r *row) of(f int) []uint32 {
+	from := uint8(0)
+	if f > singles {
+		from = r.ends[f-singles-1]
+	}
+	return r.many[from:r.ends[f-singles]]
+}
+
+// sortRow is what sorts compare of a document, the greater the earlier.
+type sortRow struct {
+	downloads, updated, created int64 // times in Unix seconds
+	name                        int64 // from the first bytes of the base name
+}
+
+// nameValue is a number by which base names sort as far as their first 8 bytes
+// go, the first name having the greatest.
+func nameValue(base string) int64 { return int64(^firstBytes(base) ^ 1<<63) }
+
+// firstBytes is the first 8 bytes of s as a number that orders alike.
+func firstBytes(s string) uint64 {
+	var b [8]byte
+	copy(b[:], s)
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// table numbers the values of one field from 1 on. A value keeps its number
+// until the next Rebuild, also when no document has it any more.
+type table struct {
+	ids    map[string]uint32
+	values []value               // by ordinal
+	names  func(string) []string // further names of a value, lower case; may be nil
+	named  map[string][]uint32   // ordinals by such a name
+}
+
+type value struct {
+	begins uint64 // firstBytes of text
+	text   string
+}
+
+func newTable(names func(string) []string) table {
+	return table{ids: map[string]uint32{}, values: make([]value, 1), names: names, named: map[string][]uint32{}}
+}
+
+// id returns the ordinal of a value, which it adds when it is new; 0 for "".
+func (t *table) id(text string) uint32 {
+	if text == "" {
+		return 0
+	}
+	if id, ok := t.ids[text]; ok {
+		return id
+	}
+	text = strings.Clone(text)
+	id := uint32(len(t.values))
+	t.ids[text] = id
+	t.values = append(t.values, value{firstBytes(text), text})
+	if t.names != nil {
+		for _, n := range t.names(text) {
+			if ids := t.named[n]; !slices.Contains(ids, id) {
+				t.named[n] = append(ids, id)
+			}
+		}
+	}
+	return id
+}
+
+// licenseNames are the names by which a license expression is filtered: the
+// whole of it and each of its identifiers.
+func licenseNames(expression string) []string {
+	lower := strings.ToLower(expression)
+	out := []string{lower}
+	for id := range strings.FieldsFuncSeq(lower, func(r rune) bool { return r == ' ' || r == '(' || r == ')' || r == '+' }) {
+		if id != "and" && id != "or" && id != "with" {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// dependencyNames are the names by which a dependency is filtered: with and
+// without its namespace.
+func dependencyNames(key string) []string {
+	lower := strings.ToLower(key)
+	return []string{lower, baseOf(lower)}
+}
+
+// baseOf is the part of a key behind the namespace.
+func baseOf(key string) string { return key[strings.LastIndexByte(key, '/')+1:] }
+
+// idSet is a set of ordinals.
+type idSet []uint64
+
+func (b idSet) set(id uint32)      { b[id/64] |= 1 << (id % 64) }
+func (b idSet) has(id uint32) bool { return int(id/64) < len(b) && b[id/64]&(1<<(id%64)) != 0 }
