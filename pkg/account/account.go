@@ -4,7 +4,6 @@ package account
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -23,7 +22,7 @@ const (
 	Manage     Action = "manage"
 )
 
-// Actions lists every action, for help texts and validation.
+// actions is every action, for messages and validation.
 var actions = []Action{Pull, PublishNew, Publish, Yank, Manage}
 
 // ParseAction accepts the text form of an action.
@@ -56,16 +55,35 @@ func ParsePattern(s string) (string, error) {
 	return s, nil
 }
 
+// check refuses a scope that grants nothing or what nobody can read.
+func (s Scope) check() error {
+	if len(s.Actions) == 0 {
+		return clyde.Errorf(clyde.ErrInvalid, "scope on %q: grants nothing; name at least one of %v", s.Pattern, actions)
+	}
+	for _, a := range s.Actions {
+		if _, err := ParseAction(string(a)); err != nil {
+			return err
+		}
+	}
+	_, err := ParsePattern(s.Pattern)
+	return err
+}
+
+// Names reports whether the scope names the namespace itself, as "*" does not.
+func (s Scope) Names(namespace string) bool {
+	return strings.HasPrefix(s.Pattern, "@"+namespace+"/")
+}
+
 // allows reports whether the scope grants a on repo ("acme/zlib").
 func (s Scope) allows(a Action, repo string) bool {
 	if !slices.Contains(s.Actions, a) {
 		return false
 	}
-	if s.Pattern == "*" {
+	if s.Pattern == "*" || s.Pattern == "@"+repo {
 		return true
 	}
-	ok, err := path.Match(strings.TrimPrefix(s.Pattern, "@"), repo)
-	return err == nil && ok
+	ns, _, _ := strings.Cut(repo, "/")
+	return s.Pattern == "@"+ns+"/*"
 }
 
 // Principal is who is calling. The zero Principal is anonymous.
@@ -100,7 +118,8 @@ type Resource struct {
 // Authorize returns nil when p may do a to r. Otherwise the error is a
 // *clyde.Error that names the missing grant: ErrUnauthenticated for anonymous
 // callers, ErrNotFound where r is private and p may not even see it, else
-// ErrDenied.
+// ErrDenied. Where an answer must not tell absent from private, the caller asks
+// whether p may see r first.
 func Authorize(p Principal, a Action, r Resource) error {
 	if Allowed(p, a, r) {
 		return nil
@@ -118,21 +137,25 @@ func Authorize(p Principal, a Action, r Resource) error {
 
 // Allowed is Authorize without the sentence.
 func Allowed(p Principal, a Action, r Resource) bool {
-	if p.Admin {
+	switch {
+	case !slices.Contains(actions, a):
+		return false
+	case a == Pull && !r.Private:
 		return true
-	}
-	if a == Pull && !r.Private {
+	case p.Anonymous():
+		return false // whatever else it claims: nobody vouched for it
+	case p.Admin:
 		return true
 	}
 	for _, s := range p.Scopes {
 		if s.allows(a, r.Repo) {
 			return true
 		}
-		// Whoever may publish every version of a package may see it.
-		if a == Pull && (s.allows(Publish, r.Repo) || s.allows(Manage, r.Repo)) {
+		// Whoever changes a package's versions may see it. publish-new implies
+		// nothing: it says what may be made, not what may be looked at.
+		if a == Pull && (s.allows(Publish, r.Repo) || s.allows(Yank, r.Repo) || s.allows(Manage, r.Repo)) {
 			return true
 		}
-		// publish-new on a pattern does not imply publish, nor the reverse.
 	}
 	return false
 }
@@ -140,7 +163,7 @@ func Allowed(p Principal, a Action, r Resource) bool {
 // RequireAdmin returns nil for an administrator.
 func RequireAdmin(p Principal, what string) error {
 	switch {
-	case p.Admin:
+	case p.Admin && !p.Anonymous():
 		return nil
 	case p.Anonymous():
 		return clyde.Errorf(clyde.ErrUnauthenticated, "%s needs the administrator's token", what).WithCode("token_required")

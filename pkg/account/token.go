@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base32"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/store"
@@ -19,6 +22,12 @@ import (
 
 // TokenPrefix starts every token, so that secret scanners can find leaked ones.
 const TokenPrefix = "clyde_"
+
+// Limits of a token, ours: a line in a log, and what a person can review.
+const (
+	MaxTokenName = 100 // bytes
+	MaxScopes    = 50
+)
 
 const (
 	secretLen = 32 // bytes of randomness
@@ -45,7 +54,8 @@ func WellFormed(s string) bool {
 		return false
 	}
 	b, err := encoding.DecodeString(strings.ToUpper(rest))
-	if err != nil || len(b) != secretLen+crcLen || rest != strings.ToLower(rest) {
+	// The decoder lets line breaks and stray last bits pass; one secret has one spelling.
+	if err != nil || len(b) != secretLen+crcLen || rest != strings.ToLower(encoding.EncodeToString(b)) {
 		return false
 	}
 	sum := crc32.ChecksumIEEE(b[:secretLen])
@@ -99,21 +109,28 @@ func (a *Accounts) Create(ctx context.Context, by Principal, spec TokenSpec) (st
 	if err := RequireAdmin(by, "making a token"); err != nil {
 		return "", store.Token{}, err
 	}
-	if spec.Name == "" || len(spec.Name) > 100 {
-		return "", store.Token{}, clyde.Errorf(clyde.ErrInvalid, "token name: give one of 1 to 100 bytes that says what the token is for")
+	if err := checkTokenName(spec.Name); err != nil {
+		return "", store.Token{}, err
 	}
 	if !spec.Admin && len(spec.Scopes) == 0 {
 		return "", store.Token{}, clyde.Errorf(clyde.ErrInvalid, "token %q: grants nothing; name at least one action and package", spec.Name)
 	}
 	for _, s := range spec.Scopes {
-		if _, err := ParsePattern(s.Pattern); err != nil {
+		if err := s.check(); err != nil {
 			return "", store.Token{}, err
 		}
+	}
+	if len(spec.Scopes) > MaxScopes {
+		return "", store.Token{}, clyde.Errorf(clyde.ErrInvalid, "token %q: has %d scopes; the limit is %d", spec.Name, len(spec.Scopes), MaxScopes)
 	}
 	if !spec.Expires.IsZero() && !spec.Expires.After(a.now()) {
 		return "", store.Token{}, clyde.Errorf(clyde.ErrInvalid, "token %q: expires in the past", spec.Name)
 	}
 	scopes, err := json.Marshal(spec.Scopes)
+	if err != nil {
+		return "", store.Token{}, err
+	}
+	detail, err := json.Marshal(map[string]any{"name": spec.Name, "admin": spec.Admin, "scopes": spec.Scopes, "expires": spec.Expires})
 	if err != nil {
 		return "", store.Token{}, err
 	}
@@ -123,8 +140,23 @@ func (a *Accounts) Create(ctx context.Context, by Principal, spec TokenSpec) (st
 		ID: strings.ToLower(encoding.EncodeToString(hash[:5])), Hash: hash, Prefix: secret[:len(TokenPrefix)+6],
 		Name: spec.Name, Admin: spec.Admin, Scopes: scopes, Created: a.now().UTC(), Expires: spec.Expires,
 	}
-	err = a.db.AddToken(ctx, t, store.AuditEntry{Time: t.Created, Actor: by.String(), Action: "token.create", Resource: t.ID, Detail: string(scopes)})
-	return secret, t, err
+	err = a.db.AddToken(ctx, t, store.AuditEntry{Time: t.Created, Actor: by.String(), Action: "token.create", Resource: t.ID, Detail: string(detail)})
+	if err != nil {
+		return "", store.Token{}, err
+	}
+	return secret, t, nil
+}
+
+// checkTokenName refuses names that cannot stand in a log or an audit line, or
+// that would be taken for somebody else there.
+func checkTokenName(s string) error {
+	if s == "" || len(s) > MaxTokenName || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return clyde.Errorf(clyde.ErrInvalid, "token name: give one of 1 to %d bytes, printable, that says what the token is for", MaxTokenName)
+	}
+	if s == "anonymous" || s == "system" {
+		return clyde.Errorf(clyde.ErrInvalid, "token name %q stands for somebody else in the audit log; choose another", s)
+	}
+	return nil
 }
 
 // List returns every token's row.
@@ -143,7 +175,8 @@ func (a *Accounts) Revoke(ctx context.Context, by Principal, id string) error {
 	return a.db.RevokeToken(ctx, id, store.AuditEntry{Time: a.now().UTC(), Actor: by.String(), Action: "token.revoke", Resource: id})
 }
 
-// errBadToken says the same for unknown, revoked and mistyped tokens.
+// errBadToken says why to whoever holds the secret; who does not learns nothing
+// from it, because unknown secrets are all alike.
 func errBadToken(why string) error {
 	return clyde.Errorf(clyde.ErrUnauthenticated, "the token was not accepted: %s", why).WithCode("token_invalid").
 		Fix("Check the token, or sign in again with clyde login.")
@@ -153,12 +186,12 @@ func errBadToken(why string) error {
 // (skopeo sends one), are anonymous. A token is accepted as Bearer, and as the
 // password of Basic with any user name. Bad credentials are ErrUnauthenticated.
 func (a *Accounts) Authenticate(r *http.Request) (Principal, error) {
+	if len(r.Header.Values("Authorization")) > 1 {
+		return Principal{}, errBadToken("the request has two Authorization headers")
+	}
 	h := r.Header.Get("Authorization")
 	if h == "" {
 		return Principal{}, nil
-	}
-	if len(r.Header.Values("Authorization")) > 1 {
-		return Principal{}, errBadToken("the request has two Authorization headers")
 	}
 	var secret string
 	if user, pass, ok := r.BasicAuth(); ok {
@@ -168,6 +201,8 @@ func (a *Accounts) Authenticate(r *http.Request) (Principal, error) {
 		secret = pass
 	} else if scheme, rest, _ := strings.Cut(h, " "); strings.EqualFold(scheme, "Bearer") {
 		secret = strings.TrimSpace(rest)
+	} else if strings.EqualFold(scheme, "Basic") {
+		return Principal{}, errBadToken("the Basic credential cannot be read")
 	} else {
 		return Principal{}, errBadToken("only Basic and Bearer are understood")
 	}
@@ -179,9 +214,10 @@ func (a *Accounts) Token(ctx context.Context, secret string) (Principal, error) 
 	if !WellFormed(secret) {
 		return Principal{}, errBadToken("it is not a token of this registry (mistyped or cut off?)")
 	}
-	t, err := a.db.TokenByHash(ctx, hashToken(secret))
+	hash := hashToken(secret)
+	t, err := a.db.TokenByHash(ctx, hash)
 	switch {
-	case errors.Is(err, clyde.ErrNotFound):
+	case errors.Is(err, clyde.ErrNotFound), err == nil && subtle.ConstantTimeCompare(t.Hash, hash) != 1:
 		return Principal{}, errBadToken("it is unknown")
 	case err != nil:
 		return Principal{}, err

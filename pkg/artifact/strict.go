@@ -59,7 +59,7 @@ func checkValue(dec *json.Decoder, at string, depth int) error {
 			}
 			key, id := t.(string), t.(string)
 			if fold {
-				id = strings.ToLower(key)
+				id = strings.ToLower(strings.ToUpper(key)) // encoding/json takes ſ for s, too
 				if canon, ok := knownKeys[id]; ok && canon != key {
 					return fmt.Errorf("key %q at %q is spelled %q", key, root(at), canon)
 				}
