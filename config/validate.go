@@ -1,0 +1,167 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// problems gathers what is wrong, so that one run tells all of it.
+type problems []error
+
+func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
+
+// Validate reports every problem at once, each naming its key.
+func (c Config) Validate() error {
+	var p problems
+	c.validateRoles(&p)
+	if strings.TrimSpace(c.Data.Dir) == "" || strings.ContainsRune(c.Data.Dir, 0) {
+		p.add("data.dir: %q: name a directory", c.Data.Dir)
+	}
+	checkAddr(&p, "http.addr", c.HTTP.Addr)
+	if c.Metrics.Addr != "" {
+		checkAddr(&p, "metrics.addr", c.Metrics.Addr)
+	}
+	c.validateURL(&p)
+	if _, err := c.HTTP.Proxies(); err != nil {
+		p = append(p, err)
+	}
+	for _, d := range []struct {
+		key string
+		d   time.Duration
+	}{
+		{"http.header_timeout", c.HTTP.HeaderTimeout},
+		{"http.idle_timeout", c.HTTP.IdleTimeout},
+		{"http.shutdown_grace", c.HTTP.ShutdownGrace},
+		{"registry.upload_retention", c.Registry.UploadRetention},
+	} {
+		if d.d <= 0 {
+			p.add("%s: %s; must be positive", d.key, d.d)
+		}
+	}
+	for _, n := range []struct {
+		key string
+		n   int64
+	}{
+		{"registry.max_blob", c.Registry.MaxBlob},
+		{"registry.max_uploads", int64(c.Registry.MaxUploads)},
+		{"registry.max_bytes_per_day", c.Registry.MaxBytesPerDay},
+	} {
+		if n.n <= 0 {
+			p.add("%s: %d; must be positive", n.key, n.n)
+		}
+	}
+	for _, f := range []struct {
+		key string
+		f   float64
+	}{{"api.reads_per_second", c.API.ReadsPerSecond}, {"api.writes_per_second", c.API.WritesPerSecond}} {
+		if !(f.f >= 0) || math.IsInf(f.f, 0) { // not a number compares with nothing
+			p.add("%s: %v; want a number from 0, which is no limit", f.key, f.f)
+		}
+	}
+	c.validateTLS(&p)
+	checkOneOf(&p, "registry.accept", c.Registry.Accept, "packages", "any")
+	checkOneOf(&p, "log.level", c.Log.Level, "debug", "info", "warn", "error")
+	checkOneOf(&p, "log.format", c.Log.Format, "text", "json")
+	return errors.Join(p...)
+}
+
+func checkOneOf(p *problems, key, got string, want ...string) {
+	if !slices.Contains(want, got) {
+		p.add("%s: %q: want %s or %s", key, got, strings.Join(want[:len(want)-1], ", "), want[len(want)-1])
+	}
+}
+
+func (c Config) validateRoles(p *problems) {
+	before := len(*p)
+	for i, r := range c.Roles {
+		if !slices.Contains(Roles, r) {
+			p.add("roles: %q is none of %v", r, Roles)
+		} else if slices.Contains(c.Roles[:i], r) {
+			p.add("roles: %q is there twice", r)
+		}
+	}
+	if len(*p) == before && len(c.Roles) < len(Roles) {
+		p.add("roles: SQLite and the embedded search index belong to one process; give it all of %v", Roles)
+	}
+}
+
+func checkAddr(p *problems, key, addr string) {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil || !isPort(port) {
+		p.add("%s: %q: want host:port, with a port from 0 to 65535", key, addr)
+	}
+}
+
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
+}
+
+func (c Config) validateURL(p *problems) {
+	s := c.HTTP.PublicURL
+	if s == "" {
+		return
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		s != u.Scheme+"://"+u.Host || u.Port() != "" && !isPort(u.Port()) || strings.HasSuffix(u.Host, ":") {
+		p.add("http.public_url: %q: want https://host[:port], without a path", s)
+		return
+	}
+	if u.Scheme == "http" && (c.TLS.Cert != "" || len(c.TLS.ACMEDomains) > 0) {
+		p.add("http.public_url: %q: the server speaks HTTPS, because tls is set", s)
+	}
+}
+
+// domainRE is a host name with at least one dot, as certificate authorities
+// want it; they sign no wildcard by the challenges that autocert knows.
+var domainRE = regexp.MustCompile(`^(?i:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?i:[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)$`)
+
+func (c Config) validateTLS(p *problems) {
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		p.add("tls: cert and key belong together")
+	}
+	if c.TLS.Cert != "" && len(c.TLS.ACMEDomains) > 0 {
+		p.add("tls: use cert and key, or acme_domains, not both")
+	}
+	for _, d := range c.TLS.ACMEDomains {
+		if len(d) > 253 || !domainRE.MatchString(d) { // RFC 1035's bound
+			p.add("tls.acme_domains: %q: want a host name such as registry.example.org", d)
+		}
+	}
+	if c.TLS.ACMEEmail != "" && len(c.TLS.ACMEDomains) == 0 {
+		p.add("tls.acme_email: is set without tls.acme_domains")
+	}
+}
+
+// Proxies parses TrustedProxies. IPv4 addresses in IPv6 form are IPv4.
+func (h HTTP) Proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range h.TrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			a, aerr := netip.ParseAddr(s)
+			if aerr != nil || a.Zone() != "" {
+				return nil, fmt.Errorf("http.trusted_proxies: %q: want an address or a CIDR range", s)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		if a := p.Addr(); a.Is4In6() {
+			if p.Bits() < 96 {
+				return nil, fmt.Errorf("http.trusted_proxies: %q: is wider than all of IPv4", s)
+			}
+			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
