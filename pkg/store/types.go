@@ -126,6 +126,9 @@ type Token struct {
 	Name     string // what for, by whoever made it
 	Admin    bool
 	Scopes   []byte // JSON of account scopes
+	Account  int64  // whose; 0: of the instance
+	Networks []byte // JSON array of prefixes it may be used from; empty: anywhere
+	Run      []byte // JSON of the CI run it was made for, or empty
 	Created  time.Time
 	Expires  time.Time // zero: never
 	LastUsed time.Time
@@ -164,14 +167,23 @@ type InboxItem struct {
 	Updated  time.Time
 }
 
-// AuditEntry is one line of the audit log: our own.
+// AuditEntry is one line of the audit log: our own. Seq, Prev and Hash are
+// given by the store.
 type AuditEntry struct {
 	Seq      int64
 	Time     time.Time
 	Actor    string
+	Account  int64  // who acted, 0 when it was no account
+	Token    string // ID of the token or session that was used
+	Address  string // where the request came from
 	Action   string // "token.create"
 	Resource string
+	Scope    string // whose log it belongs to: "@acme" or "org:acme"; "" is found from Resource
 	Detail   string // JSON
+	Before   string // JSON of what was, or ""
+	After    string // JSON of what is, or ""
+	Prev     string // Hash of the entry before
+	Hash     string // SHA-256 over Prev and this entry, in hex
 }
 
 // Count is the raw pulls of one version on one UTC day: our own.
