@@ -20,12 +20,18 @@ const (
 	Publish    Action = "publish"     // another version of it, and what refers to it
 	Yank       Action = "yank"        // yank, unyank, deprecate
 	Manage     Action = "manage"
+	// Own covers members, transfer and deletion. Only somebody who signed in
+	// has it: no token does.
+	Own Action = "own"
 )
 
-// actions is every action, for messages and validation.
+// actions is every action that a token can be given, for messages and validation.
 var actions = []Action{Pull, PublishNew, Publish, Yank, Manage}
 
-// ParseAction accepts the text form of an action.
+// Actions returns every action, in the order of the table of roles.
+func Actions() []Action { return append(slices.Clone(actions), Own) }
+
+// ParseAction accepts the text form of an action that a token can be given.
 func ParseAction(s string) (Action, error) {
 	if a := Action(s); slices.Contains(actions, a) {
 		return a, nil
@@ -86,14 +92,6 @@ func (s Scope) allows(a Action, repo string) bool {
 	return s.Pattern == "@"+ns+"/*"
 }
 
-// Principal is who is calling. The zero Principal is anonymous.
-type Principal struct {
-	ID     string  // token's ID; "" is anonymous
-	Name   string  // shown in logs and audit: "admin", "ci of acme"
-	Admin  bool    // may do anything
-	Scopes []Scope // what the token grants
-}
-
 // Anonymous reports whether nobody signed in.
 func (p Principal) Anonymous() bool { return p.ID == "" }
 
@@ -108,65 +106,19 @@ func (p Principal) String() string {
 	return p.Name
 }
 
-// Resource is what an action is done to: a package's repository, and whether
-// it is private.
-type Resource struct {
-	Repo    string // "acme/zlib"
-	Private bool
-}
-
-// Authorize returns nil when p may do a to r. Otherwise the error is a
-// *clyde.Error that names the missing grant: ErrUnauthenticated for anonymous
-// callers, ErrNotFound where r is private and p may not even see it, else
-// ErrDenied. Where an answer must not tell absent from private, the caller asks
-// whether p may see r first.
-func Authorize(p Principal, a Action, r Resource) error {
-	if Allowed(p, a, r) {
-		return nil
-	}
-	switch {
-	case r.Private && !Allowed(p, Pull, r) && !p.Anonymous():
-		return clyde.Errorf(clyde.ErrNotFound, "package @%s was not found", r.Repo).WithCode("package_unknown")
-	case p.Anonymous():
-		return clyde.Errorf(clyde.ErrUnauthenticated, "%s on @%s needs a token", a, r.Repo).
-			WithCode("token_required").Fix("Sign in: clyde login, or docker login with a token as the password.")
-	}
-	return clyde.Errorf(clyde.ErrDenied, "token %q lacks the right to %s @%s", p.Name, a, r.Repo).
-		WithCode("grant_missing").Fix("Use a token with the scope %s on @%s; an administrator makes one with: clyde-registry token create --allow %s --package @%s", a, r.Repo, a, r.Repo)
-}
-
-// Allowed is Authorize without the sentence.
-func Allowed(p Principal, a Action, r Resource) bool {
-	switch {
-	case !slices.Contains(actions, a):
-		return false
-	case a == Pull && !r.Private:
-		return true
-	case p.Anonymous():
-		return false // whatever else it claims: nobody vouched for it
-	case p.Admin:
-		return true
-	}
-	for _, s := range p.Scopes {
-		if s.allows(a, r.Repo) {
-			return true
-		}
-		// Whoever changes a package's versions may see it. publish-new implies
-		// nothing: it says what may be made, not what may be looked at.
-		if a == Pull && (s.allows(Publish, r.Repo) || s.allows(Yank, r.Repo) || s.allows(Manage, r.Repo)) {
-			return true
-		}
-	}
-	return false
-}
-
 // RequireAdmin returns nil for an administrator.
 func RequireAdmin(p Principal, what string) error {
 	switch {
-	case p.Admin && !p.Anonymous():
+	case p.Admin && !p.Anonymous() && p.usable() == nil:
 		return nil
 	case p.Anonymous():
 		return clyde.Errorf(clyde.ErrUnauthenticated, "%s needs the administrator's token", what).WithCode("token_required")
+	}
+	if err := p.usable(); err != nil {
+		return err
+	}
+	if p.Session != "" {
+		return clyde.Errorf(clyde.ErrDenied, "%s needs an administrator, and %s is not one", what, p).WithCode("grant_missing")
 	}
 	return clyde.Errorf(clyde.ErrDenied, "%s needs the administrator's token; token %q is not one", what, p.Name).WithCode("grant_missing")
 }

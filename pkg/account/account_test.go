@@ -43,7 +43,7 @@ func TestAuthorize(t *testing.T) {
 		{"nobody is not made an administrator by a flag", account.Principal{Admin: true}, account.Publish, open, clyde.ErrUnauthenticated},
 		{"nobody has no scopes", account.Principal{Scopes: []account.Scope{scope("*", actions...)}}, account.Pull, secret, clyde.ErrUnauthenticated},
 		{"administrator", admin, account.Manage, secret, nil},
-		{"an action that does not exist", admin, "own", open, clyde.ErrDenied},
+		{"an action that does not exist", admin, "fly", open, clyde.ErrDenied},
 		{"no scope", token(), account.Publish, open, clyde.ErrDenied},
 		{"no scope, private", token(), account.Publish, secret, clyde.ErrNotFound},
 		{"exact", token(scope("@acme/zlib", account.Publish)), account.Publish, open, nil},
