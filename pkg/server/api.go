@@ -1,13 +1,56 @@
 package server
 
 import (
+	"context"
 	"io"
 	"net/http"
+
+	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/api"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
-// api answers the addresses of programs.
-func (s *Server) api(string) (http.Handler, error) {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	return mux, nil
+// apiBurst is how many seconds' worth of requests may come at once.
+const apiBurst = 10
+
+// keys is the public keys of namespaces, as the API wants them.
+type keys struct{ p *Parts }
+
+func (k keys) Keys(ctx context.Context, namespace string) ([]store.Key, error) {
+	return k.p.DB.Keys(ctx, namespace)
+}
+
+func (k keys) AddKey(ctx context.Context, by account.Principal, namespace, name, pem string) (store.Key, error) {
+	return k.p.AddKey(ctx, by, KeyAdd{Namespace: namespace, Name: name, PEM: pem})
+}
+
+func (k keys) RevokeKey(ctx context.Context, by account.Principal, namespace, fingerprint string) error {
+	return k.p.RevokeKey(ctx, by, KeyRevoke{Namespace: namespace, Fingerprint: fingerprint})
+}
+
+// rate is a limit of n requests a second; 0 is none.
+func rate(n float64) api.Rate { return api.Rate{PerSecond: n, Burst: max(int(n*apiBurst), 1)} }
+
+// api answers the addresses of programs. Asset gives the address of a static
+// file of the pages.
+func (s *Server) api(asset func(name string) string) (http.Handler, error) {
+	reads, writes := rate(s.cfg.API.ReadsPerSecond), rate(s.cfg.API.WritesPerSecond)
+	return api.New(api.Options{
+		Catalog: s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Idempotent: s.DB.Idempotent, Asset: asset,
+		Publish: func(ctx context.Context, p account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error) {
+			return s.Ingest.Publish(ctx, s.Registry, p, manifest, archive, mediaType)
+		},
+		Ready: func(ctx context.Context) error {
+			if _, err := s.DB.Epoch(ctx); err != nil {
+				return clyde.Errorf(clyde.ErrUnavailable, "the database does not answer").WithCode("database_unavailable").Because(err)
+			}
+			if !s.indexed.Load() {
+				return clyde.Errorf(clyde.ErrUnavailable, "the search index is being built").WithCode("index_pending").Fix("Try again in a moment.")
+			}
+			return nil
+		},
+		PublicURL: s.publicURL, Log: s.Log, Now: s.Now,
+		Limits: api.Limits{Reads: reads, NewPackage: writes, NewVersion: writes, Yank: writes, Manage: writes},
+	})
 }

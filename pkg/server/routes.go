@@ -23,7 +23,7 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest, err := s.api(host)
+	rest, err := s.api(pages.Asset)
 	if err != nil {
 		return nil, err
 	}

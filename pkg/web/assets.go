@@ -49,6 +49,10 @@ func loadAssets() (map[string]asset, error) {
 	return out, err
 }
 
+// Asset returns the address of a static file, "style.css", for pages that are
+// not ours but look like them; "" for one that does not exist.
+func (s *Web) Asset(name string) string { return s.assets[name].url }
+
 func (s *Web) static(w http.ResponseWriter, r *http.Request) {
 	file := r.PathValue("file")
 	a, ok := s.assets[file]

@@ -1,0 +1,258 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clydepm/clyde-registry/pkg/catalog"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+// PackagePath is the part of a path that names a package. It is exported so
+// that huma finds it in other inputs.
+type PackagePath struct {
+	Namespace string `path:"namespace" maxLength:"64" doc:"Namespace, with or without a leading @." example:"acme"`
+	Name      string `path:"name" maxLength:"128" doc:"Name without the namespace." example:"zlib"`
+}
+
+func (in PackagePath) name() (clyde.Name, error) { return packageName(in.Namespace, in.Name) }
+
+type packageOutput struct{ Body catalog.Package }
+
+type shortInput struct {
+	Name string `path:"name" maxLength:"128" doc:"Bare name." example:"fmt"`
+}
+
+// Candidates are the packages with a bare name, for people to choose from.
+type Candidates struct {
+	Candidates []catalog.Package `json:"candidates"`
+}
+
+type shortOutput struct {
+	Status   int
+	Location string `header:"Location" doc:"the one package of that name, with status 307"`
+	Body     Candidates
+}
+
+type dependentsInput struct {
+	PackagePath
+	Cursor string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Packages of a page."`
+}
+
+// DependentsPage is one page of dependents.
+type DependentsPage struct {
+	Items      []catalog.Dependent `json:"items"`
+	NextCursor string              `json:"next_cursor,omitempty" doc:"absent on the last page"`
+}
+
+type dependentsOutput struct {
+	Link string `header:"Link" doc:"the next page, rel=next"`
+	Body DependentsPage
+}
+
+type downloadsInput struct {
+	PackagePath
+	From  string `query:"from" format:"date" doc:"First UTC day; by default 30 days before the last." example:"2026-01-01"`
+	To    string `query:"to" format:"date" doc:"Last UTC day; by default today." example:"2026-01-31"`
+	Group string `query:"group" enum:"version-day,version,day" default:"version-day" doc:"What a count is of: a version on a day, a version, or a day."`
+}
+
+// Count is the raw pulls of one version on one UTC day, or of either alone.
+type Count struct {
+	Version string `json:"version,omitempty"`
+	Day     string `json:"day,omitempty" format:"date"`
+	Count   int64  `json:"count" doc:"raw manifest pulls"`
+}
+
+// Downloads are counts by day, then version.
+type Downloads struct {
+	Items []Count `json:"items"`
+	Total int64   `json:"total" doc:"all of them together"`
+}
+
+type downloadsOutput struct{ Body Downloads }
+
+func (s *server) packages() {
+	add(s, operation{
+		id: "get-package-by-short-name", method: "GET", path: base + "/packages/{name}", tag: "packages", summary: "Find packages by bare name",
+		about:  "For people, never for installing: redirects to the package where you may see exactly one of that name, and lists them where there are several.",
+		errors: []int{404},
+	}, s.short)
+	add(s, operation{
+		id: "get-package", method: "GET", path: base + "/packages/{namespace}/{name}", tag: "packages", summary: "Get a package",
+		about: "The package with its latest release, counts and what its owner decided about it.", errors: []int{404},
+	}, func(ctx context.Context, in *PackagePath) (*packageOutput, error) {
+		name, err := in.name()
+		if err != nil {
+			return nil, err
+		}
+		p, err := s.Catalog.Package(ctx, callOf(ctx).who, name)
+		return &packageOutput{p}, s.unknown(ctx, name, err)
+	})
+	add(s, operation{
+		id: "list-dependents", method: "GET", path: base + "/packages/{namespace}/{name}/dependents", tag: "packages", summary: "List what requires a package",
+		about: "Packages whose latest version requires this one, by name.", errors: []int{404},
+	}, s.dependents)
+	add(s, operation{
+		id: "get-downloads", method: "GET", path: base + "/packages/{namespace}/{name}/downloads", tag: "packages", summary: "Count downloads",
+		about: "Raw pulls of manifests, machines included. At most 366 days at once; days and versions without any are left out.", errors: []int{404},
+	}, s.downloads)
+}
+
+func (s *server) short(ctx context.Context, in *shortInput) (*shortOutput, error) {
+	if err := clyde.CheckBase(in.Name); err != nil {
+		return nil, err
+	}
+	ps, err := s.Catalog.Candidates(ctx, callOf(ctx).who, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	switch len(ps) {
+	case 0:
+		return nil, clyde.Errorf(clyde.ErrNotFound, "there is no package called %s", in.Name).WithCode("package_unknown").
+			Fix("Check the spelling, or search: clyde search %s.", in.Name)
+	case 1:
+		p := ps[0]
+		to := base + "/packages/" + url.PathEscape(p.Namespace) + "/" + url.PathEscape(p.Base)
+		return &shortOutput{Status: http.StatusTemporaryRedirect, Location: to, Body: Candidates{ps}}, nil
+	}
+	return &shortOutput{Status: http.StatusOK, Body: Candidates{ps}}, nil
+}
+
+// unknown adds to the failure of an unknown package those of the same bare
+// name that the caller may see. It asks the same whether the package is absent
+// or private to others.
+func (s *server) unknown(ctx context.Context, name clyde.Name, err error) error {
+	e := clyde.AsError(err)
+	if e == nil || e.Code != "package_unknown" {
+		return err
+	}
+	p := s.problem(ctx, err)
+	ps, cerr := s.Catalog.Candidates(ctx, callOf(ctx).who, name.Base)
+	if cerr != nil {
+		return errors.Join(cerr, err)
+	}
+	for _, c := range ps[:min(len(ps), MaxCandidates)] {
+		p.Candidates = append(p.Candidates, c.Name)
+	}
+	return p
+}
+
+// cursorPrefix tells our cursors, and their kind, from anything else.
+const cursorPrefix = "d1:"
+
+func encodeCursor(repo string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(cursorPrefix + repo))
+}
+
+func decodeCursor(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	repo, ok := strings.CutPrefix(string(b), cursorPrefix)
+	if err == nil && ok {
+		_, err = clyde.ParseName("@" + repo)
+	}
+	if err != nil || !ok {
+		return "", clyde.Errorf(clyde.ErrInvalid, "the cursor does not belong to this list").WithCode("cursor_invalid").Fix("Start again without a cursor.")
+	}
+	return repo, nil
+}
+
+func (s *server) dependents(ctx context.Context, in *dependentsInput) (*dependentsOutput, error) {
+	name, err := in.name()
+	if err != nil {
+		return nil, err
+	}
+	after, err := decodeCursor(in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := s.Catalog.Dependents(ctx, callOf(ctx).who, name, after, in.Limit)
+	if err != nil {
+		return nil, s.unknown(ctx, name, err)
+	}
+	out := &dependentsOutput{Body: DependentsPage{Items: items(found)}}
+	if next != "" {
+		out.Body.NextCursor = encodeCursor(next)
+		out.Link = s.next(ctx, "cursor", out.Body.NextCursor)
+	}
+	return out, nil
+}
+
+// day parses a day, or takes the one given for an empty text.
+func day(param, text string, or time.Time) (time.Time, error) {
+	if text == "" {
+		return or, nil
+	}
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return t, clyde.Errorf(clyde.ErrInvalid, "%s %q: want a day such as 2026-01-31", param, clip(text)).WithCode("day_invalid")
+	}
+	return t, nil
+}
+
+func (s *server) downloads(ctx context.Context, in *downloadsInput) (*downloadsOutput, error) {
+	name, err := in.name()
+	if err != nil {
+		return nil, err
+	}
+	to, err := day("to", in.To, s.Now().UTC().Truncate(24*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	from, err := day("from", in.From, to.AddDate(0, 0, 1-DefaultDays))
+	if err != nil {
+		return nil, err
+	}
+	if from.After(to) {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "from %s is after to %s", from.Format(time.DateOnly), to.Format(time.DateOnly)).WithCode("day_invalid")
+	}
+	if days := int(to.Sub(from).Hours()/24) + 1; days > MaxDays {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "%d days are too many; the limit is %d", days, MaxDays).WithCode("day_invalid").Fix("Ask for a year at a time.")
+	}
+	counts, err := s.Catalog.Downloads(ctx, callOf(ctx).who, name, from, to)
+	if err != nil {
+		return nil, s.unknown(ctx, name, err)
+	}
+	return &downloadsOutput{group(counts, in.Group)}, nil
+}
+
+// group adds counts up by what is asked for.
+func group(counts []store.Count, by string) Downloads {
+	out := Downloads{Items: []Count{}}
+	at := map[Count]int{}
+	for _, c := range counts {
+		out.Total += c.Count
+		k := Count{Version: c.Version, Day: c.Day}
+		switch by {
+		case "version":
+			k.Day = ""
+		case "day":
+			k.Version = ""
+		}
+		i, ok := at[k]
+		if !ok {
+			i = len(out.Items)
+			at[k] = i
+			out.Items = append(out.Items, k)
+		}
+		out.Items[i].Count += c.Count
+	}
+	slices.SortFunc(out.Items, func(a, b Count) int {
+		if c := strings.Compare(a.Day, b.Day); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Version, b.Version)
+	})
+	return out
+}

@@ -1,0 +1,67 @@
+package api
+
+import (
+	"context"
+	"net/http"
+)
+
+// OCI says where the registry's OCI API is.
+type OCI struct {
+	Host   string `json:"host" doc:"as clients write it" example:"localhost:8080"`
+	Prefix string `json:"prefix" doc:"before namespace/name in a repository; usually empty"`
+}
+
+// WellKnown says where everything of this registry is.
+type WellKnown struct {
+	API     string `json:"api" doc:"base address of the API"`
+	Index   string `json:"index" doc:"template, with {namespace} and {name}"`
+	Changes string `json:"changes" doc:"address of the change feed"`
+	OpenAPI string `json:"openapi"`
+	Web     string `json:"web" doc:"address of the pages"`
+	OCI     OCI    `json:"oci"`
+	Keys    string `json:"keys" doc:"template, with {namespace}"`
+}
+
+type wellKnownOutput struct{ Body WellKnown }
+
+// Health is the answer of /healthz and /readyz when all is well.
+type Health struct {
+	Status string `json:"status" enum:"ok,ready"`
+}
+
+type healthOutput struct{ Body Health }
+
+func (s *server) site() {
+	add(s, operation{
+		id: "get-registry", method: "GET", path: "/.well-known/clyde/registry.json", tag: "registry", summary: "Where everything is",
+		about: "Addresses to start from: whoever knows the registry's address finds the rest here.",
+	}, func(context.Context, *struct{}) (*wellKnownOutput, error) {
+		u := s.PublicURL
+		return &wellKnownOutput{WellKnown{
+			API: u + base, Index: u + base + "/index/{namespace}/{name}.ndjson", Changes: u + base + "/changes", OpenAPI: u + base + "/openapi.json",
+			Web: u, OCI: OCI{Host: s.host}, Keys: u + base + "/namespaces/{namespace}/keys",
+		}}, nil
+	})
+	alive := func(context.Context, *struct{}) (*healthOutput, error) { return &healthOutput{Health{"ok"}}, nil }
+	add(s, operation{
+		id: "get-health", method: "GET", path: "/healthz", tag: "registry", summary: "Is the process alive",
+		about: "Answers as long as the process does. It counts towards no limit and needs no token.",
+	}, alive)
+	add(s, operation{
+		id: "get-ready", method: "GET", path: "/readyz", tag: "registry", summary: "Is the registry ready",
+		about: "Answers 200 when the database answers and the search index is whole, else 503. It counts towards no limit.",
+	}, func(ctx context.Context, _ *struct{}) (*healthOutput, error) {
+		return &healthOutput{Health{"ready"}}, s.Ready(ctx)
+	})
+}
+
+// health answers for those who watch the process, whose credentials and limits
+// do not matter.
+func (s *server) health(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if !safe(r.Method) {
+		s.unrouted(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
