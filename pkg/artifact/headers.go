@@ -2,7 +2,6 @@ package artifact
 
 import (
 	"archive/tar"
-	"bytes"
 	"fmt"
 	"io"
 	"strconv"
@@ -23,10 +22,11 @@ const (
 // about the end.
 func (m *meter) next(tr *tar.Reader) (*tar.Header, error) {
 	pad := int(-m.n & (tarBlock - 1))
-	m.seen = &bytes.Buffer{}
+	m.headers.Reset()
+	m.seen = &m.headers
 	hdr, err := tr.Next()
-	raw := m.seen.Bytes()
 	m.seen = nil
+	raw := m.headers.Bytes()
 	raw = raw[min(pad, len(raw)):]
 	switch {
 	case err == io.EOF: //nolint:errorlint // as tar returns it

@@ -256,11 +256,12 @@ func (c *counter) Read(b []byte) (int, error) {
 // meter bounds what comes out of the decompressor, in bytes and in ratio to
 // what went in.
 type meter struct {
-	r      io.Reader
-	n      int64
-	packed *counter
-	lim    Limits
-	seen   *bytes.Buffer // takes what is read, when set
+	r       io.Reader
+	n       int64
+	packed  *counter
+	lim     Limits
+	seen    *bytes.Buffer // takes what is read, when set
+	headers bytes.Buffer  // of one entry
 }
 
 func (m *meter) Read(b []byte) (int, error) {

@@ -149,18 +149,20 @@ func kindName(m fs.FileMode) string {
 	return "no regular file"
 }
 
+// compress returns the one compressor of each kind, and its media type.
+func compress(w io.Writer, useZstd bool) (z io.WriteCloser, mediaType string, err error) {
+	if useZstd {
+		// One goroutine: blocks end where the encoder says, not the scheduler.
+		z, err = zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(maxWindow))
+		return z, TypeSourceZstd, err
+	}
+	z, err = gzip.NewWriterLevel(w, gzipLevel) // its header has no name, no time, and no system
+	return z, TypeSourceGzip, err
+}
+
 // write writes the archive to s and returns its media type.
 func (t *tree) write(ctx context.Context, s *spool, o PackOptions) (string, error) {
-	var z io.WriteCloser
-	var err error
-	mediaType := TypeSourceGzip
-	if o.Zstd {
-		mediaType = TypeSourceZstd
-		// One goroutine: blocks end where the encoder says, not the scheduler.
-		z, err = zstd.NewWriter(s, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(maxWindow))
-	} else {
-		z, err = gzip.NewWriterLevel(s, gzipLevel) // its header has no name, no time, and no system
-	}
+	z, mediaType, err := compress(s, o.Zstd)
 	if err != nil {
 		return "", err
 	}

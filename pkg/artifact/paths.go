@@ -168,6 +168,9 @@ func (n *names) enter(p string, mode fs.FileMode, of string) error {
 // key is what p and everything that some file system takes for p have in
 // common.
 func (n *names) key(p string) string {
+	if strings.IndexFunc(p, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return strings.ToLower(p) // the same, and most paths are ASCII
+	}
 	return norm.NFC.String(n.fold.String(norm.NFD.String(p)))
 }
 
