@@ -12,10 +12,14 @@ import (
 	"time"
 )
 
-// pack makes a small source archive: package.yaml, a readme, a license and the
-// headers. The same record gives the same bytes, so that seeding again
-// publishes nothing.
-func pack(r record, m manifest, packageYAML []byte) ([]byte, error) {
+// packer makes small source archives, one at a time: a compressor is large
+// beside what it compresses here, so it is kept. The zero value is ready.
+type packer struct{ gz *gzip.Writer }
+
+// pack makes an archive of package.yaml, a readme, a license and the headers.
+// The same record gives the same bytes, so that seeding again publishes
+// nothing.
+func (p *packer) pack(r record, m manifest, packageYAML []byte) ([]byte, error) {
 	files := map[string]string{
 		"package.yaml": string(packageYAML),
 		"README.md":    cmp.Or(r.Readme, readme(r, m)),
@@ -31,8 +35,11 @@ func pack(r record, m manifest, packageYAML []byte) ([]byte, error) {
 	slices.Sort(names)
 
 	var b bytes.Buffer
-	gz := gzip.NewWriter(&b)
-	w := tar.NewWriter(gz)
+	if p.gz == nil {
+		p.gz = gzip.NewWriter(nil)
+	}
+	p.gz.Reset(&b)
+	w := tar.NewWriter(p.gz)
 	for _, f := range names {
 		h := &tar.Header{Name: f, Mode: 0o644, Size: int64(len(files[f])), ModTime: time.Unix(0, 0).UTC(), Format: tar.FormatPAX, Typeflag: tar.TypeReg}
 		if err := w.WriteHeader(h); err != nil {
@@ -45,7 +52,7 @@ func pack(r record, m manifest, packageYAML []byte) ([]byte, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	if err := gz.Close(); err != nil {
+	if err := p.gz.Close(); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil

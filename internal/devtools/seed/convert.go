@@ -46,6 +46,7 @@ type release struct {
 type converter struct {
 	names   map[string]clyde.Name // by record name and by alias
 	changes []change
+	packer  packer
 }
 
 // newConverter decides on the name of every package.
@@ -103,7 +104,7 @@ func (c *converter) release(r record) (release, error) {
 	if _, err := clyde.Validate(data, clyde.ValidateOptions{Publish: true}); err != nil {
 		return release{}, fmt.Errorf("%s: %w", n, err)
 	}
-	archive, err := pack(r, m, data)
+	archive, err := c.packer.pack(r, m, data)
 	return release{Name: n, Version: m.Version, Manifest: data, Archive: archive}, err
 }
 
