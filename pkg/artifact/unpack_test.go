@@ -199,12 +199,27 @@ func TestUnpackMaxEntries(t *testing.T) {
 
 func TestUnpackRatio(t *testing.T) {
 	t.Parallel()
-	// What is below the floor is not looked at, however small it is packed.
-	body := string(zeros(artifact.RatioFloor - 4096))
-	refused(t, gzipped(t, ended(file("p/a", body))), artifact.TypeSourceGzip, artifact.Limits{}, "")
+	below := gzipped(t, ended(file("p/a", string(zeros(artifact.RatioFloor-4096)))))
 	bomb := ended(file("p/a", string(zeros(artifact.RatioFloor+1))))
-	refusedTar(t, bomb, artifact.Limits{}, "ratio_too_large")
-	refused(t, gzipped(t, bomb), artifact.TypeSourceGzip, artifact.Limits{Ratio: 2000}, "") // deflate reaches 1,032
+	packed := gzipped(t, bomb)
+	for _, tt := range []struct {
+		in        []byte
+		mediaType string
+		ratio     int64
+		code      string
+	}{
+		{below, artifact.TypeSourceGzip, 0, ""}, // not looked at, however small it is packed
+		{packed, artifact.TypeSourceGzip, 0, "ratio_too_large"},
+		{packed, artifact.TypeSourceGzip, 2000, ""}, // deflate reaches 1,032
+		{zstded(t, bomb), artifact.TypeSourceZstd, 0, "ratio_too_large"},
+	} {
+		parent := t.TempDir()
+		_, err := artifact.Unpack(bytes.NewReader(tt.in), tt.mediaType, filepath.Join(parent, "d"), artifact.Limits{Ratio: tt.ratio})
+		left, _ := os.ReadDir(parent)
+		if codeOf(err) != tt.code || len(left) > 0 != (err == nil) {
+			t.Errorf("Unpack at the ratio %d = %v, %d directories left; want %q", tt.ratio, err, len(left), tt.code)
+		}
+	}
 }
 
 func TestUnpackStream(t *testing.T) {
