@@ -26,7 +26,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
 	h.Set("Referrer-Policy", "no-referrer")
 	h["Vary"] = []string{"Authorization, Cookie, Accept"}
-	if safe(r.Method) || r.Method == http.MethodOptions {
+	if (safe(r.Method) || r.Method == http.MethodOptions) && r.Header.Get("Authorization") == "" {
 		// Pages of other origins may ask what anybody may ask, without credentials.
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("Access-Control-Expose-Headers", exposed)

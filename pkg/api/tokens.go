@@ -15,7 +15,7 @@ import (
 
 // Scope grants actions on packages.
 type Scope struct {
-	Actions []string `json:"actions" minItems:"1" maxItems:"8" enum:"pull,publish-new,publish,yank,manage"`
+	Actions []string `json:"actions" minItems:"1" maxItems:"32" doc:"pull, publish-new, publish, yank, manage, …"`
 	Pattern string   `json:"pattern" maxLength:"128" doc:"@namespace/name, @namespace/* or *" example:"@acme/*"`
 }
 

@@ -29,6 +29,8 @@ type Ingest struct {
 	Engine  index.Engine
 	Log     *slog.Logger
 	Now     func() time.Time
+
+	applying repoLocks
 }
 
 // errGone says that what an event spoke of is no longer there.
@@ -38,6 +40,7 @@ var errGone = errors.New("gone")
 // the registry. An ErrInvalid error will not go away by trying again.
 func (in *Ingest) Apply(ctx context.Context, ev clyde.Event) (err error) {
 	defer clyde.Wrap(&err, "ingest.Apply(%s:%s@%s)", ev.Repo, ev.Tag, ev.Digest)
+	defer in.applying.lock(ev.Repo)()
 	if ev.Action == clyde.ActionDelete {
 		return in.applyDelete(ctx, ev)
 	}
