@@ -70,7 +70,7 @@ var only = []struct {
 	{"database/sql", []string{"pkg/store"}, "all SQL is in one place"},
 	{"modernc.org/", []string{"pkg/store"}, "all SQL is in one place"},
 	{"github.com/pressly/goose/", []string{"pkg/store"}, "all SQL is in one place"},
-	{"oras.land/", []string{"pkg/artifact", "cmd/clyde-bench"}, "packages travel through one client"},
+	{"oras.land/oras-go/", []string{"pkg/artifact", "cmd/clyde", "cmd/clyde-bench"}, "packages travel through one client; the program shares credentials with docker and oras"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "libraries have no command line"},
 	{"github.com/google/go-containerregistry/", []string{"cmd/clyde-bench"}, "tests use it as a peer"},
 	{"github.com/google/go-cmp/", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
