@@ -33,10 +33,10 @@ type row struct {
 	factor     float32 // of the whole score: deprecated, unlicensed
 	dependents int32
 	status     status
-	ends       [counted - singles]uint8 // of each field in many
+	ends       [counted - singles]uint8 // of each field, counted from the row's place in state.many
 	group      uint32                   // ordinal of the license group
+	many       uint32                   // the row's place in state.many
 	single     [singles]uint32          // ordinals by field; 0 is no value
-	many       []uint32                 // ordinals of the other facets, field by field
 }
 
 type status uint8
@@ -47,13 +47,31 @@ const (
 	private
 )
 
-// of returns the ordinals that the row has of a field of several values.
-func (r *row) of(f int) []uint32 {
+// of returns the ordinals that a row has of a field of several values.
+func (s *state) of(r *row, f int) []uint32 {
 	from := uint8(0)
 	if f > singles {
 		from = r.ends[f-singles-1]
 	}
-	return r.many[from:r.ends[f-singles]]
+	return s.many[r.many:][from:r.ends[f-singles]]
+}
+
+// compact takes out of many what no row refers to any more, once that is half
+// of it.
+func (s *state) compact() {
+	const least = 1 << 12 // below which it is not worth it
+	if s.stale < least || s.stale < len(s.many)/2 {
+		return
+	}
+	many := make([]uint32, 0, len(s.many)-s.stale)
+	for i := range s.rows {
+		if r := &s.rows[i]; r.status != vacant {
+			from := uint32(len(many))
+			many = append(many, s.many[r.many:][:r.ends[len(r.ends)-1]]...)
+			r.many = from
+		}
+	}
+	s.many, s.stale = many, 0
 }
 
 // sortRow is what sorts compare of a document, the greater the earlier.

@@ -33,13 +33,16 @@ func (s *search) count(r *row) {
 	for i, id := range r.single {
 		c[i][id]++
 	}
-	from := 0
+	many, from := s.st.many[r.many:], uint8(0)
 	for i, end := range r.ends {
+		if from == end {
+			continue
+		}
 		counts := c[singles+i]
-		for _, id := range r.many[from:end] {
+		for _, id := range many[from:end] {
 			counts[id]++
 		}
-		from = int(end)
+		from = end
 	}
 }
 
@@ -49,7 +52,7 @@ func (s *search) countOne(field int, r *row) {
 	case field < singles:
 		s.counts[field][r.single[field]]++
 	case field < counted:
-		for _, id := range r.of(field) {
+		for _, id := range s.st.of(r, field) {
 			s.counts[field][id]++
 		}
 	}

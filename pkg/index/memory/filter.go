@@ -85,7 +85,7 @@ func (s *state) passes(ff *fieldFilter, d int32, r *row) bool {
 	case ff.field == fDepends:
 		return slices.ContainsFunc(s.docs[d].depends, ff.want.has)
 	case ff.field >= singles:
-		return slices.ContainsFunc(r.of(ff.field), ff.want.has)
+		return slices.ContainsFunc(s.of(r, ff.field), ff.want.has)
 	}
 	return ff.want.has(r.single[ff.field]) || ff.groups != nil && ff.groups.has(r.group)
 }

@@ -29,6 +29,8 @@ type state struct {
 	rows    []row // by slot, as are the next two
 	sorts   []sortRow
 	docs    []entry
+	many    []uint32 // ordinals of facets of several values: a piece for each row, field by field
+	stale   int      // how many of them belong to no row any more
 	slots   map[string]int32 // by key
 	free    []int32
 	public  int // public documents
@@ -107,12 +109,13 @@ func (s *state) fill(slot int32, p *prepared) {
 	for i, v := range [singles]string{d.License, d.Language, d.Kind, d.Signed, d.Name.Namespace} {
 		r.single[i] = s.tables[i].id(v)
 	}
-	r.many = make([]uint32, 0, len(d.Platforms)+len(d.Keywords)+len(d.Categories))
+	s.compact()
+	r.many = uint32(len(s.many))
 	for i, values := range [counted - singles][]string{d.Platforms, d.Keywords, d.Categories} {
 		for _, v := range values {
-			r.many = append(r.many, s.tables[singles+i].id(v))
+			s.many = append(s.many, s.tables[singles+i].id(v))
 		}
-		r.ends[i] = uint8(len(r.many))
+		r.ends[i] = uint8(len(s.many) - int(r.many))
 	}
 	s.rows[slot] = r
 	s.sorts[slot] = sortRow{downloads: d.Downloads, updated: d.Updated.Unix(), created: d.Created.Unix(), name: nameValue(baseOf(d.Key))}
@@ -177,6 +180,7 @@ func (s *state) clear(slot int32) {
 	if !hidden {
 		s.public--
 	}
+	s.stale += int(s.rows[slot].ends[counted-singles-1])
 	s.docs[slot], s.rows[slot], s.sorts[slot] = entry{}, row{}, sortRow{}
 }
 
