@@ -26,7 +26,7 @@ func (s *search) collect(q index.Query, text bool, after *position) collected {
 		out  collected
 		f    = s.st.compile(q.Filters)
 		top  = heap{s: s, sort: q.Sort, most: q.Limit + 1}
-		open = len(f.fields) == 0 && f.header == nil
+		open = len(f.fields) == 0 && f.shapes == nil && f.header == nil
 	)
 	if q.Facets {
 		s.prepareCounts()
@@ -37,12 +37,10 @@ func (s *search) collect(q index.Query, text bool, after *position) collected {
 			return
 		}
 		if !open {
-			n, failed := s.st.fails(&f, d, r)
-			if n > 1 || n == 1 && !q.Facets {
-				return
-			}
-			if n == 1 {
-				s.countOne(failed, r)
+			if v := s.st.judge(&f, d, r); v.failed > 0 {
+				if v.failed == 1 && q.Facets {
+					s.countOne(int(v.field), r)
+				}
 				return
 			}
 		}
@@ -86,7 +84,7 @@ func (s *search) collect(q index.Query, text bool, after *position) collected {
 	}
 	top.finish()
 	if q.Facets {
-		out.facets = s.facets(f)
+		out.facets = s.facets(&f)
 	}
 	return out
 }

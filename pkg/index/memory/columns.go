@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// Fields whose values are filtered by. A document has one value of the first
-// ones and several of the others; all but fDepends are facets.
+// Fields whose values are filtered by. Those before shaped take few values and
+// are kept by shape; the others by document. All but fDepends are facets.
 const (
 	fLicense = iota
 	fLanguage
 	fKind
 	fSigned
-	fNamespace
 	fPlatform
+	fNamespace
 	fKeyword
 	fCategory
 	fDepends
@@ -22,21 +22,22 @@ const (
 )
 
 const (
-	singles = fNamespace + 1 // fields of one value
-	counted = fCategory + 1  // fields that are facets
+	shaped  = fPlatform + 1 // fields of a shape
+	counted = fCategory + 1 // fields that are facets
 )
 
-// row is what every search looks at of a document: one cache line, so that
-// going through all of them costs little more than reading them.
+// row is what every search looks at of a document. It is small, so that going
+// through all of them costs little more than reading them.
 type row struct {
 	popularity float32
 	factor     float32 // of the whole score: deprecated, unlicensed
 	dependents int32
+	shape      uint32 // place in state.shapes
+	namespace  uint32 // ordinal
+	many       uint32 // place in state.many
+	keywords   uint8  // how many are there
+	categories uint8  // how many follow them
 	status     status
-	ends       [counted - singles]uint8 // of each field, counted from the row's place in state.many
-	group      uint32                   // ordinal of the license group
-	many       uint32                   // the row's place in state.many
-	single     [singles]uint32          // ordinals by field; 0 is no value
 }
 
 type status uint8
@@ -47,13 +48,41 @@ const (
 	private
 )
 
-// of returns the ordinals that a row has of a field of several values.
-func (s *state) of(r *row, f int) []uint32 {
-	from := uint8(0)
-	if f > singles {
-		from = r.ends[f-singles-1]
+// shape is what many documents have in common: the ordinals of the fields that
+// take few values. There are far fewer shapes than documents, so counting and
+// filtering them once saves doing it for each document.
+type shape struct {
+	single    [fPlatform]uint32 // by field; 0 is no value
+	group     uint32            // of the license
+	platforms []uint32
+}
+
+// shape returns the place of a shape, which it adds when it is new. Like a
+// value it stays until the next Rebuild.
+func (s *state) shape(x shape) uint32 {
+	key := make([]byte, 0, 64)
+	for _, id := range x.single {
+		key = binary.BigEndian.AppendUint32(key, id)
 	}
-	return s.many[r.many:][from:r.ends[f-singles]]
+	key = binary.BigEndian.AppendUint32(key, x.group)
+	for _, id := range x.platforms {
+		key = binary.BigEndian.AppendUint32(key, id)
+	}
+	if id, ok := s.shapeIDs[string(key)]; ok {
+		return id
+	}
+	id := uint32(len(s.shapes))
+	x.platforms = slices.Clone(x.platforms)
+	s.shapes, s.shapeIDs[string(key)] = append(s.shapes, x), id
+	return id
+}
+
+// keywords returns the ordinals of a row's keywords, categories those of its
+// categories.
+func (s *state) keywords(r *row) []uint32 { return s.many[r.many:][:r.keywords] }
+
+func (s *state) categories(r *row) []uint32 {
+	return s.many[r.many:][r.keywords : r.keywords+r.categories]
 }
 
 // compact takes out of many what no row refers to any more, once that is half
@@ -67,7 +96,7 @@ func (s *state) compact() {
 	for i := range s.rows {
 		if r := &s.rows[i]; r.status != vacant {
 			from := uint32(len(many))
-			many = append(many, s.many[r.many:][:r.ends[len(r.ends)-1]]...)
+			many = append(many, s.many[r.many:][:r.keywords+r.categories]...)
 			r.many = from
 		}
 	}

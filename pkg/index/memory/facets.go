@@ -25,36 +25,64 @@ func (s *search) prepareCounts() {
 			s.counts[i] = make([]int32, n+n/8)
 		}
 	}
+	if n := len(s.st.shapes); len(s.shapes) < n {
+		s.shapes = make([]int32, n+n/8)
+	}
 }
 
 // count counts a document in every facet.
 func (s *search) count(r *row) {
-	c := &s.counts
-	for i, id := range r.single {
-		c[i][id]++
-	}
-	many, from := s.st.many[r.many:], uint8(0)
-	for i, end := range r.ends {
-		if from == end {
-			continue
-		}
-		counts := c[singles+i]
-		for _, id := range many[from:end] {
+	s.shapes[r.shape]++
+	s.counts[fNamespace][r.namespace]++
+	if r.keywords > 0 {
+		counts := s.counts[fKeyword]
+		for _, id := range s.st.keywords(r) {
 			counts[id]++
 		}
-		from = end
+	}
+	if r.categories > 0 {
+		counts := s.counts[fCategory]
+		for _, id := range s.st.categories(r) {
+			counts[id]++
+		}
 	}
 }
 
 // countOne counts a document in one facet.
 func (s *search) countOne(field int, r *row) {
-	switch {
-	case field < singles:
-		s.counts[field][r.single[field]]++
-	case field < counted:
-		for _, id := range s.st.of(r, field) {
-			s.counts[field][id]++
+	switch counts := s.counts; field {
+	case fNamespace:
+		counts[field][r.namespace]++
+	case fKeyword:
+		add(counts[field], s.st.keywords(r), 1)
+	case fCategory:
+		add(counts[field], s.st.categories(r), 1)
+	case fPlatform:
+		add(counts[field], s.st.shapes[r.shape].platforms, 1)
+	case fDepends: // no facet
+	default:
+		counts[field][s.st.shapes[r.shape].single[field]]++
+	}
+}
+
+func add(counts []int32, ids []uint32, n int32) {
+	for _, id := range ids {
+		counts[id] += n
+	}
+}
+
+// unfold adds the counts of shapes to those of their values, and zeroes them.
+func (s *search) unfold() {
+	for i, n := range s.shapes[:len(s.st.shapes)] {
+		if n == 0 {
+			continue
 		}
+		s.shapes[i] = 0
+		x := &s.st.shapes[i]
+		for field, id := range x.single {
+			s.counts[field][id] += n
+		}
+		add(s.counts[fPlatform], x.platforms, n)
 	}
 }
 
@@ -65,16 +93,12 @@ type tally struct {
 }
 
 // facets turns counts into facets, and zeroes them.
-func (s *search) facets(f filter) []index.Facet {
+func (s *search) facets(f *filter) []index.Facet {
+	s.unfold()
 	var out []index.Facet
 	for _, shown := range shownFacets {
 		values := s.st.tables[shown.field].values
-		var chosen idSet
-		for _, ff := range f.fields {
-			if ff.field == shown.field {
-				chosen = ff.want
-			}
-		}
+		chosen := f.chosen[shown.field]
 		better := func(a, b tally) int {
 			if a.count != b.count {
 				return cmp.Compare(b.count, a.count)
@@ -104,7 +128,7 @@ func (s *search) facets(f filter) []index.Facet {
 				rest = append(rest, t)
 			}
 			if len(best) == index.MaxFacetValues {
-				if better(t, best[index.MaxFacetValues-1]) > 0 {
+				if last := best[index.MaxFacetValues-1]; n < last.count || better(t, last) > 0 {
 					continue
 				}
 				best = best[:index.MaxFacetValues-1]

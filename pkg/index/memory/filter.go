@@ -9,15 +9,22 @@ import (
 
 // filter is index.Filters made ready for one state.
 type filter struct {
-	fields []fieldFilter
+	fields []fieldFilter  // those not in shapes
+	shapes []verdict      // by shape; nil when nothing is asked of shapes
+	chosen [counted]idSet // the values asked for, by facet
 	header map[int32]bool // documents with the header; nil when none is asked for
 }
 
 type fieldFilter struct {
-	field  int
-	want   idSet
-	groups idSet // license groups that pass too; nil but for fLicense
+	field int
+	want  idSet
 }
+
+// verdict is how many filters something fails, counting to 2, and the field of
+// the last one.
+type verdict struct{ failed, field uint8 }
+
+func (v verdict) fail(field int) verdict { return verdict{min(v.failed+1, 2), uint8(field)} }
 
 // compile looks up what f names.
 func (s *state) compile(f index.Filters) filter {
@@ -43,19 +50,33 @@ func (s *state) compile(f index.Filters) filter {
 				ff.want.set(id)
 			}
 		}
-		out.fields = append(out.fields, ff)
+		if field < counted {
+			out.chosen[field] = ff.want
+		}
+		if field >= shaped {
+			out.fields = append(out.fields, ff)
+			return
+		}
+		if out.shapes == nil {
+			out.shapes = make([]verdict, len(s.shapes))
+		}
+		var groups idSet
+		if field == fLicense {
+			groups = s.licenseGroups(values)
+		}
+		for i := range s.shapes {
+			x := &s.shapes[i]
+			switch {
+			case field == fPlatform && slices.ContainsFunc(x.platforms, ff.want.has):
+			case field != fPlatform && ff.want.has(x.single[field]):
+			case groups.has(x.group):
+			default:
+				out.shapes[i] = out.shapes[i].fail(field)
+			}
+		}
 	}
 	name := func(v string) string { return strings.TrimPrefix(v, "@") }
 	add(fLicense, f.License, nil)
-	if len(f.License) > 0 {
-		groups := make(idSet, len(s.groups.values)/64+1)
-		for _, v := range f.License {
-			if id, ok := s.groups.ids[strings.ToLower(v)]; ok {
-				groups.set(id)
-			}
-		}
-		out.fields[0].groups = groups
-	}
 	add(fLanguage, f.Language, language)
 	add(fPlatform, f.Platform, nil)
 	add(fKind, f.Kind, nil)
@@ -79,30 +100,42 @@ func (s *state) compile(f index.Filters) filter {
 	return out
 }
 
-// passes reports whether document d has what one filter wants.
-func (s *state) passes(ff *fieldFilter, d int32, r *row) bool {
-	switch {
-	case ff.field == fDepends:
-		return slices.ContainsFunc(s.docs[d].depends, ff.want.has)
-	case ff.field >= singles:
-		return slices.ContainsFunc(s.of(r, ff.field), ff.want.has)
-	}
-	return ff.want.has(r.single[ff.field]) || ff.groups != nil && ff.groups.has(r.group)
-}
-
-// fails returns how many filters document d fails, counting to 2, and the
-// field of the last one.
-func (s *state) fails(f *filter, d int32, r *row) (n, field int) {
-	if f.header != nil && !f.header[d] {
-		return 2, 0 // no facet shows headers
-	}
-	for i := range f.fields {
-		if ff := &f.fields[i]; !s.passes(ff, d, r) {
-			n, field = n+1, ff.field
-			if n == 2 {
-				break
-			}
+// licenseGroups is the set of license groups among the values of a filter.
+func (s *state) licenseGroups(values []string) idSet {
+	groups := make(idSet, len(s.groups.values)/64+1)
+	for _, v := range values {
+		if id, ok := s.groups.ids[strings.ToLower(v)]; ok {
+			groups.set(id)
 		}
 	}
-	return n, field
+	return groups
+}
+
+// judge says which filters document d fails.
+func (s *state) judge(f *filter, d int32, r *row) verdict {
+	var v verdict
+	if f.header != nil && !f.header[d] {
+		return verdict{failed: 2} // no facet shows headers
+	}
+	if f.shapes != nil {
+		v = f.shapes[r.shape]
+	}
+	for i := range f.fields {
+		ff := &f.fields[i]
+		ok := false
+		switch ff.field {
+		case fNamespace:
+			ok = ff.want.has(r.namespace)
+		case fKeyword:
+			ok = slices.ContainsFunc(s.keywords(r), ff.want.has)
+		case fCategory:
+			ok = slices.ContainsFunc(s.categories(r), ff.want.has)
+		default:
+			ok = slices.ContainsFunc(s.docs[d].depends, ff.want.has)
+		}
+		if !ok {
+			v = v.fail(ff.field)
+		}
+	}
+	return v
 }

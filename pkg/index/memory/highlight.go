@@ -24,7 +24,7 @@ func (s *search) highlights(d int32) map[string]index.Highlight {
 	}
 	add(index.FieldName, e.key)
 	add(index.FieldDescription, e.description)
-	if ids := s.st.of(&s.st.rows[d], fKeyword); len(ids) > 0 {
+	if ids := s.st.keywords(&s.st.rows[d]); len(ids) > 0 {
 		words := make([]string, len(ids))
 		for i, id := range ids {
 			words[i] = s.st.tables[fKeyword].values[id].text

@@ -29,8 +29,8 @@ type state struct {
 	rows    []row // by slot, as are the next two
 	sorts   []sortRow
 	docs    []entry
-	many    []uint32 // ordinals of facets of several values: a piece for each row, field by field
-	stale   int      // how many of them belong to no row any more
+	many    []uint32         // ordinals of keywords and categories: a piece for each row
+	stale   int              // how many of them belong to no row any more
 	slots   map[string]int32 // by key
 	free    []int32
 	public  int // public documents
@@ -39,10 +39,16 @@ type state struct {
 	headers map[string][]headerRef // by base name in lower case
 	tables  [fFields]table
 	groups  table // license groups
+
+	shapes   []shape
+	shapeIDs map[string]uint32
 }
 
 func newState() *state {
-	s := &state{slots: map[string]int32{}, words: newVocab(true), names: newVocab(false), headers: map[string][]headerRef{}}
+	s := &state{
+		slots: map[string]int32{}, words: newVocab(true), names: newVocab(false), headers: map[string][]headerRef{},
+		shapeIDs: map[string]uint32{},
+	}
 	for i := range s.tables {
 		s.tables[i] = newTable(nil)
 	}
@@ -97,25 +103,29 @@ func (s *state) fill(slot int32, p *prepared) {
 		}
 	}
 	e.depends = slices.Clip(e.depends)
+	x := shape{group: s.groups.id(strings.ToLower(d.LicenseGroup))}
+	for i, v := range [fPlatform]string{d.License, d.Language, d.Kind, d.Signed} {
+		x.single[i] = s.tables[i].id(v)
+	}
+	for _, v := range d.Platforms {
+		x.platforms = append(x.platforms, s.tables[fPlatform].id(v))
+	}
+	s.compact()
 	r := row{
 		popularity: popularity(d.Dependents), factor: factor(d), dependents: int32(min(d.Dependents, 1<<30)),
-		status: public, group: s.groups.id(strings.ToLower(d.LicenseGroup)),
+		status: public, shape: s.shape(x), namespace: s.tables[fNamespace].id(d.Name.Namespace),
+		many: uint32(len(s.many)), keywords: uint8(len(d.Keywords)), categories: uint8(len(d.Categories)),
+	}
+	for _, v := range d.Keywords {
+		s.many = append(s.many, s.tables[fKeyword].id(v))
+	}
+	for _, v := range d.Categories {
+		s.many = append(s.many, s.tables[fCategory].id(v))
 	}
 	if d.Private {
 		r.status = private
 	} else {
 		s.public++
-	}
-	for i, v := range [singles]string{d.License, d.Language, d.Kind, d.Signed, d.Name.Namespace} {
-		r.single[i] = s.tables[i].id(v)
-	}
-	s.compact()
-	r.many = uint32(len(s.many))
-	for i, values := range [counted - singles][]string{d.Platforms, d.Keywords, d.Categories} {
-		for _, v := range values {
-			s.many = append(s.many, s.tables[singles+i].id(v))
-		}
-		r.ends[i] = uint8(len(s.many) - int(r.many))
 	}
 	s.rows[slot] = r
 	s.sorts[slot] = sortRow{downloads: d.Downloads, updated: d.Updated.Unix(), created: d.Created.Unix(), name: nameValue(baseOf(d.Key))}
@@ -180,7 +190,7 @@ func (s *state) clear(slot int32) {
 	if !hidden {
 		s.public--
 	}
-	s.stale += int(s.rows[slot].ends[counted-singles-1])
+	s.stale += int(s.rows[slot].keywords + s.rows[slot].categories)
 	s.docs[slot], s.rows[slot], s.sorts[slot] = entry{}, row{}, sortRow{}
 }
 
