@@ -70,6 +70,7 @@ type Client struct {
 	slots chan struct{} // one for each transfer
 	seen  flag          // the registry has answered
 	wait  func(ctx context.Context, d time.Duration) error
+	chunk int64 // ChunkSize
 }
 
 // NewClient returns a client of one registry; it sends nothing yet. A host
@@ -100,7 +101,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 			ExpectContinueTimeout: time.Second,
 		}
 	}
-	c := &Client{base: base, slots: make(chan struct{}, o.Parallel), wait: sleep}
+	c := &Client{base: base, slots: make(chan struct{}, o.Parallel), wait: sleep, chunk: ChunkSize}
 	c.auth = newAuthority(base, o)
 	c.http = &http.Client{Transport: &origin{next: o.Transport, base: base, agent: o.UserAgent}, CheckRedirect: checkRedirect}
 	return c, nil

@@ -141,6 +141,20 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	front(rw, r, next)
 }
 
+// before puts something in front of the registry.
+func (w *world) before(front func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.front = front
+}
+
+// forget empties the log of requests.
+func (w *world) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log = nil
+}
+
 // requests returns how many requests had this method and a path with part.
 func (w *world) requests(method, part string) int {
 	w.mu.Lock()

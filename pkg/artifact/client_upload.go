@@ -139,7 +139,7 @@ func (u *upload) begin(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = finish(resp) }()
-	u.off, u.unsure, u.disputed, u.resumed, u.chunk = 0, false, false, false, ChunkSize
+	u.off, u.unsure, u.disputed, u.resumed, u.chunk = 0, false, false, false, u.c.chunk
 	if n, err := strconv.ParseInt(resp.Header.Get("OCI-Chunk-Min-Length"), 10, 64); err == nil {
 		u.chunk = max(u.chunk, min(n, u.b.Descriptor.Size))
 	}
