@@ -54,6 +54,13 @@ func (db *DB) Changes(ctx context.Context, after int64, n int) ([]Change, error)
 	return list(ctx, db, scanChange, "Changes", after, n)
 }
 
+// Announced reports whether the feed has the entry "version.published" for that
+// content of a version.
+func (db *DB) Announced(ctx context.Context, pkg, version, digest string) (ok bool, err error) {
+	err = db.row(ctx, "Announced", pkg, version, digest).Scan(&ok)
+	return ok, err
+}
+
 // Epoch identifies this history of the feed; a rebuild or a restore changes it.
 func (db *DB) Epoch(ctx context.Context) (string, error) {
 	return scanString(db.row(ctx, "Epoch"))

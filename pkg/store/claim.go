@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -81,4 +83,20 @@ func (db *DB) RestoreClaim(ctx context.Context, c Claim) (err error) {
 	return db.write(ctx, relaxed, func(tx *tx) error {
 		return tx.exec("RestoreClaim", c.Repo, c.VersionKey, c.Version, c.Digest, c.Actor, ms(c.Lease), ms(c.Committed))
 	})
+}
+
+// OtherSpelling returns the repository, other than repo, that holds a version
+// or a running reservation under a name of the same clyde.Name.Identity, or "".
+func (db *DB) OtherSpelling(ctx context.Context, repo string) (string, error) {
+	other, err := scanString(db.row(ctx, "OtherSpelling", nameOf(repo).Identity(), repo, ms(db.now())))
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return other, err
+}
+
+// HasVersions reports whether a version of the package was ever published.
+func (db *DB) HasVersions(ctx context.Context, repo string) (ok bool, err error) {
+	err = db.row(ctx, "HasVersions", repo).Scan(&ok)
+	return ok, err
 }

@@ -122,6 +122,16 @@ func (db *DB) EventPark(ctx context.Context, id int64, reason string) error {
 	return db.endEvent(ctx, id, stateParked, reason, durable)
 }
 
+// ParkEvent stores an event as parked from the start, with the reason, unless
+// the same content of the same tag is parked already.
+func (db *DB) ParkEvent(ctx context.Context, ev clyde.Event, reason string) (err error) {
+	defer clyde.Wrap(&err, "store.ParkEvent(%s)", ev.Repo)
+	return db.write(ctx, durable, func(tx *tx) error {
+		return tx.exec("ParkNew", ev.Source, string(ev.Action), ev.Repo, ev.Tag, ev.Digest, ev.Actor,
+			ms(db.or(ev.Received)), clip(reason), ms(db.now()))
+	})
+}
+
 func (db *DB) endEvent(ctx context.Context, id int64, state, reason string, d durability) (err error) {
 	defer clyde.Wrap(&err, "store.endEvent(%d, %s)", id, state)
 	return db.write(ctx, d, func(tx *tx) error {

@@ -154,6 +154,27 @@ func (db *DB) Dependents(ctx context.Context, repo, after string, n int) ([]Requ
 	return list(ctx, db, scanRequirement, "Dependents", repo, after, n)
 }
 
+// DependentCounts is CountDependents of every package that has any, by repo:
+// for rebuilding the search index, not for a request.
+func (db *DB) DependentCounts(ctx context.Context) (map[string]int, error) {
+	type count struct {
+		target string
+		n      int
+	}
+	cs, err := list(ctx, db, func(s scanner) (c count, err error) {
+		err = s.Scan(&c.target, &c.n)
+		return c, err
+	}, "DependentCounts")
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]int, len(cs))
+	for _, c := range cs {
+		out[c.target] = c.n
+	}
+	return out, nil
+}
+
 // CountDependents counts public packages whose latest version requires repo.
 func (db *DB) CountDependents(ctx context.Context, repo string) (n int, err error) {
 	err = db.row(ctx, "CountDependents", repo).Scan(&n)

@@ -35,3 +35,12 @@ WHERE claim.digest = excluded.digest;
 INSERT INTO claim (repo, version_key, version, digest, actor, lease_ms, committed_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (repo, version_key) DO NOTHING;
+
+-- name: OtherSpelling
+-- The expression is clyde.Name.Identity: a namespace has neither _ nor a dot.
+SELECT repo FROM claim
+WHERE REPLACE(REPLACE(repo, '_', '-'), '.', '-') = $1 AND repo <> $2 AND (committed_ms > 0 OR lease_ms > $3)
+ORDER BY repo LIMIT 1;
+
+-- name: HasVersions
+SELECT EXISTS (SELECT 1 FROM claim WHERE repo = $1 AND committed_ms > 0);

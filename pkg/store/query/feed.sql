@@ -4,6 +4,9 @@ INSERT INTO change (at_ms, type, package, version, digest, actor) VALUES ($1, $2
 -- name: Changes
 SELECT seq, at_ms, type, package, version, digest, actor FROM change WHERE seq > $1 ORDER BY seq LIMIT $2;
 
+-- name: Announced
+SELECT EXISTS (SELECT 1 FROM change WHERE type = 'version.published' AND package = $1 AND version = $2 AND digest = $3);
+
 -- name: Epoch
 SELECT value FROM meta WHERE name = 'epoch';
 

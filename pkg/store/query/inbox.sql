@@ -39,6 +39,12 @@ UPDATE inbox SET head = TRUE
 WHERE id = (SELECT MIN(id) FROM inbox WHERE repo = $1 AND state = 'waiting')
   AND NOT EXISTS (SELECT 1 FROM inbox WHERE repo = $1 AND head);
 
+-- name: ParkNew
+-- Nothing when the same is parked already.
+INSERT INTO inbox (source, action, repo, tag, digest, actor, received_ms, state, reason, attempts, due_ms, updated_ms, head)
+SELECT $1, $2, $3, $4, $5, $6, $7, 'parked', $8, 1, 0, $9, FALSE
+WHERE NOT EXISTS (SELECT 1 FROM inbox WHERE state = 'parked' AND repo = $3 AND tag = $4 AND digest = $5);
+
 -- name: ReplayEvent
 UPDATE inbox SET state = 'waiting', reason = '', attempts = 0, due_ms = 0, updated_ms = $2
 WHERE id = $1 AND state = 'parked';

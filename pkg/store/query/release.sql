@@ -70,3 +70,9 @@ ORDER BY repo LIMIT $3;
 -- name: CountDependents
 SELECT COUNT(*) FROM requirement q WHERE q.target = $1 AND q.kind = 'requires' AND q.latest
   AND NOT EXISTS (SELECT 1 FROM setting s WHERE s.repo = q.repo AND s.private);
+
+-- name: DependentCounts
+-- CountDependents of every package at once, for rebuilding the search index.
+SELECT q.target, COUNT(*) FROM requirement q WHERE q.kind = 'requires' AND q.latest
+  AND NOT EXISTS (SELECT 1 FROM setting s WHERE s.repo = q.repo AND s.private)
+GROUP BY q.target;

@@ -204,6 +204,15 @@ func testRequirements(t *testing.T, db *store.DB, _ *clock) {
 	if n := get(db.CountDependents(ctx, "acme/zlib"))(t); n != 1 {
 		t.Errorf("CountDependents without the private one = %d; want 1", n)
 	}
+	all := get(db.DependentCounts(ctx))(t)
+	for repo, n := range all {
+		if want := get(db.CountDependents(ctx, repo))(t); n != want || n == 0 {
+			t.Errorf("DependentCounts says %d of %s, CountDependents %d", n, repo, want)
+		}
+	}
+	if all["acme/zlib"] != 1 {
+		t.Errorf("DependentCounts = %v; want 1 of acme/zlib", all)
+	}
 }
 
 func testYank(t *testing.T, db *store.DB, c *clock) {

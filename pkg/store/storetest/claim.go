@@ -137,3 +137,81 @@ func testCommitAgain(t *testing.T, db *store.DB, c *clock) {
 		t.Error("EventsReady was not signalled")
 	}
 }
+
+func testOtherSpelling(t *testing.T, db *store.DB, c *clock) {
+	ctx := t.Context()
+	other := func(repo string) string { return get(db.OtherSpelling(ctx, repo))(t) }
+	if got := other("acme/fast-json"); got != "" || get(db.HasVersions(ctx, "acme/fast_json"))(t) {
+		t.Errorf("nothing is claimed, and %q is", got)
+	}
+	cl := store.Claim{Repo: "acme/fast_json", VersionKey: "1.0.0", Version: "1.0.0", Digest: digest(1), Actor: "ada"}
+	must(t, db.Reserve(ctx, cl, time.Minute))
+	for repo, want := range map[string]string{
+		"acme/fast-json": "acme/fast_json", "acme/fast.json": "acme/fast_json",
+		"acme/fast_json": "", "acme/fastjson": "", "acm/fast-json": "", "acme-fast/json": "",
+	} {
+		if got := other(repo); got != want {
+			t.Errorf("OtherSpelling(%s) = %q; want %q", repo, got, want)
+		}
+	}
+	if get(db.HasVersions(ctx, "acme/fast_json"))(t) {
+		t.Error("a reservation is no version")
+	}
+	c.advance(time.Minute)
+	if got := other("acme/fast-json"); got != "" {
+		t.Errorf("a reservation that ended still keeps %q", got)
+	}
+	commit(t, db, "acme/fast_json", "1.0.0", 1)
+	c.advance(24 * time.Hour)
+	if got := other("acme/fast-json"); got != "acme/fast_json" || !get(db.HasVersions(ctx, "acme/fast_json"))(t) {
+		t.Errorf("a published version does not keep its name: %q", got)
+	}
+}
+
+func testAnnounced(t *testing.T, db *store.DB, _ *clock) {
+	ctx := t.Context()
+	add := func(c store.Change) {
+		must(t, db.SaveSetting(ctx, store.Setting{Repo: "acme/zlib"}, c, store.AuditEntry{}))
+	}
+	add(store.Change{Type: "version.yanked", Package: "@acme/zlib", Version: "1.0.0", Digest: digest(1)})
+	if get(db.Announced(ctx, "@acme/zlib", "1.0.0", digest(1)))(t) {
+		t.Error("a yank announces nothing")
+	}
+	add(store.Change{Type: "version.published", Package: "@acme/zlib", Version: "1.0.0", Digest: digest(1)})
+	for _, tt := range []struct {
+		pkg, version, digest string
+		want                 bool
+	}{
+		{"@acme/zlib", "1.0.0", digest(1), true},
+		{"@acme/zlib", "1.0.0", digest(2), false},
+		{"@acme/zlib", "1.0.1", digest(1), false},
+		{"@acme/zlib2", "1.0.0", digest(1), false},
+	} {
+		if got := get(db.Announced(ctx, tt.pkg, tt.version, tt.digest))(t); got != tt.want {
+			t.Errorf("Announced(%s, %s) = %t", tt.pkg, tt.version, got)
+		}
+	}
+}
+
+func testParkEvent(t *testing.T, db *store.DB, _ *clock) {
+	ctx := t.Context()
+	ev := clyde.Event{Source: "sweep", Action: clyde.ActionPush, Repo: "acme/zlib", Tag: "1.0.0", Digest: digest(1)}
+	must(t, db.ParkEvent(ctx, ev, "bad"))
+	must(t, db.ParkEvent(ctx, ev, "still bad"))
+	items := get(db.Inbox(ctx, "", 0, 9))(t)
+	if len(items) != 1 || items[0].State != "parked" || items[0].Reason != "bad" {
+		t.Fatalf("inbox = %+v; want it parked once", items)
+	}
+	if got := get(db.ClaimEvents(ctx, 9, time.Minute))(t); len(got) != 0 {
+		t.Errorf("claimed %+v", got)
+	}
+	ev.Digest = digest(2)
+	must(t, db.ParkEvent(ctx, ev, "worse"))
+	if n := len(get(db.Inbox(ctx, "parked", 0, 9))(t)); n != 2 {
+		t.Errorf("%d parked; want 2: other content is another event", n)
+	}
+	must(t, db.EventReplay(ctx, items[0].Event.ID))
+	if got := get(db.ClaimEvents(ctx, 9, time.Minute))(t); len(got) != 1 {
+		t.Errorf("claimed %+v; want the one replayed", got)
+	}
+}

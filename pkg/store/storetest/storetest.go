@@ -26,6 +26,9 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"Reserve", testReserve},
 		{"ReserveAgainstCommit", testReserveAgainstCommit},
+		{"OtherSpelling", testOtherSpelling},
+		{"Announced", testAnnounced},
+		{"ParkEvent", testParkEvent},
 		{"OneWinner", testOneWinner},
 		{"CommitAllOrNothing", testCommitAllOrNothing},
 		{"CommitAgain", testCommitAgain},
