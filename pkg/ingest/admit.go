@@ -5,13 +5,10 @@ package ingest
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -82,21 +79,6 @@ func Refers(tag string) string {
 	return ""
 }
 
-// manifest is what Admit reads of a manifest or an index alike.
-type manifest struct {
-	MediaType    string               `json:"mediaType"`
-	ArtifactType string               `json:"artifactType"`
-	Config       *ocispec.Descriptor  `json:"config"`
-	Layers       []ocispec.Descriptor `json:"layers"`
-	Manifests    []ocispec.Descriptor `json:"manifests"`
-	Subject      *ocispec.Descriptor  `json:"subject"`
-	Annotations  map[string]string    `json:"annotations"`
-}
-
-func (m *manifest) isIndex() bool {
-	return m.MediaType == ocispec.MediaTypeImageIndex || m.MediaType == "application/vnd.docker.distribution.manifest.list.v2+json"
-}
-
 // Admit checks a manifest that is being pushed: permission, strict JSON, that
 // everything it references is in the repository, and for a package its
 // package.yaml, name, version and limits; then it reserves the version. The
@@ -106,18 +88,18 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 	if err != nil {
 		return Admission{}, err
 	}
-	if err := a.mayPush(ctx, p, m); err != nil {
+	if err := a.mayPush(ctx, p); err != nil {
 		return Admission{}, err
 	}
 	ad := Admission{Payload: p.Payload}
 	ad.Commit = store.Commit{Tag: p.Tag, Actor: p.Principal.String()}
 	var spec *clyde.Manifest
 	switch {
-	case m.ArtifactType == artifact.TypePackage && Refers(p.Tag) == "":
+	case m.ArtifactType == artifact.TypePackage:
 		if spec, err = a.admitPackage(ctx, p, blobs); err != nil {
 			return Admission{}, err
 		}
-	case artifact.IsBuild(m.ArtifactType):
+	case artifact.IsBuild(artifactType(m)):
 		return Admission{}, clyde.Errorf(clyde.ErrDenied, "builds (%s) are not accepted by this registry", m.ArtifactType).WithCode("builds_unsupported")
 	case Refers(p.Tag) != "":
 		if err := a.referred(ctx, p.Repo, Refers(p.Tag)); err != nil {
@@ -137,11 +119,22 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 		return Admission{}, clyde.Errorf(clyde.ErrDenied, "this registry stores C and C++ packages and what refers to them; artifact type %q is neither", artifactType(m)).
 			WithCode("not_a_package").Fix("Push with --artifact-type %s and --config package.yaml:%s.", artifact.TypePackage, artifact.TypeConfig)
 	}
+	if spec == nil {
+		if err := a.keepVersion(ctx, p); err != nil {
+			return Admission{}, err
+		}
+	}
 	if err := a.checkRefs(ctx, p.Repo, m, blobs); err != nil {
 		return Admission{}, err
 	}
+	if err := a.openNamespace(ctx, p); err != nil {
+		return Admission{}, err
+	}
 	a.fillCommit(&ad, p, m)
-	if spec != nil && p.Tag != "" {
+	if spec == nil {
+		return ad, nil
+	}
+	if p.Tag != "" {
 		ad.Commit.VersionKey = spec.Version.Canonical()
 		err := a.DB.Reserve(ctx, store.Claim{
 			Repo: p.Repo, VersionKey: ad.Commit.VersionKey, Version: p.Tag, Digest: ad.Commit.Manifest.Digest, Actor: p.Principal.String(),
@@ -150,7 +143,11 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 			return Admission{}, err
 		}
 	}
-	if err := a.openNamespace(ctx, p); err != nil {
+	err = a.soleSpelling(ctx, p.Repo)
+	if err == nil {
+		err = a.firstAccess(ctx, p, spec)
+	}
+	if err != nil {
 		a.Abandon(ctx, ad)
 		return Admission{}, err
 	}
@@ -167,44 +164,6 @@ func (a *Admitter) Abandon(ctx context.Context, ad Admission) {
 	if err := a.DB.Unreserve(context.WithoutCancel(ctx), c.Manifest.Repo, c.VersionKey, c.Manifest.Digest); err != nil && a.Log != nil {
 		a.Log.WarnContext(ctx, "ingest: unreserve", "repo", c.Manifest.Repo, "version", c.Tag, "err", err)
 	}
-}
-
-// readManifest parses the payload strictly, whatever kind of manifest it is.
-func readManifest(p Push) (*manifest, error) {
-	if err := artifact.CheckJSON(p.Payload); err != nil {
-		return nil, err
-	}
-	var m manifest
-	if err := json.Unmarshal(p.Payload, &m); err != nil {
-		return nil, clyde.Errorf(clyde.ErrInvalid, "the manifest cannot be read: %v", err).WithCode("manifest_invalid")
-	}
-	if m.MediaType == "" {
-		m.MediaType = p.MediaType
-	}
-	if p.MediaType != "" && m.MediaType != p.MediaType {
-		return nil, clyde.Errorf(clyde.ErrInvalid, "the manifest says mediaType %q, its Content-Type says %q", m.MediaType, p.MediaType).WithCode("manifest_invalid")
-	}
-	if len(m.Layers) > 0 && len(m.Manifests) > 0 {
-		return nil, clyde.Errorf(clyde.ErrInvalid, "the manifest has both layers and manifests; others would read it differently").WithCode("manifest_invalid")
-	}
-	return &m, nil
-}
-
-// mayPush asks the one judge. A package's first version needs publish-new.
-func (a *Admitter) mayPush(ctx context.Context, p Push, m *manifest) error {
-	set, err := a.DB.Setting(ctx, p.Repo)
-	if err != nil {
-		return err
-	}
-	known, err := a.DB.HasRepo(ctx, p.Repo)
-	if err != nil {
-		return err
-	}
-	act := account.Publish
-	if !known {
-		act = account.PublishNew
-	}
-	return account.Authorize(p.Principal, act, account.Resource{Repo: p.Repo, Private: set.Private})
 }
 
 // admitPackage checks that the manifest is a package that may be published
@@ -226,65 +185,7 @@ func (a *Admitter) admitPackage(ctx context.Context, p Push, blobs Blobs) (*clyd
 	if err != nil {
 		return nil, err
 	}
-	other, err := a.DB.PackageByIdentity(ctx, name.Identity())
-	switch {
-	case err == nil && other.Repo != p.Repo:
-		return nil, clyde.Errorf(clyde.ErrConflict, "%s is too close to %s, which exists: -, _ and . are alike in a name", name, other.Name).
-			WithCode("name_taken").Fix("Publish as %s, or choose another name.", other.Name)
-	case err != nil && !errors.Is(err, clyde.ErrNotFound):
-		return nil, err
-	}
 	return spec, nil
-}
-
-// referred checks that what a manifest refers to is here.
-func (a *Admitter) referred(ctx context.Context, repo, dgst string) error {
-	_, err := a.DB.Manifest(ctx, repo, dgst)
-	if errors.Is(err, clyde.ErrNotFound) {
-		if a.Accept == AcceptAny {
-			return nil
-		}
-		return clyde.Errorf(clyde.ErrDenied, "it refers to %s, which is not in %s", dgst, repo).
-			WithCode("subject_unknown").Fix("Push the package first, then what refers to it.")
-	}
-	return err
-}
-
-// checkRefs proves that config, layers and children are in this repository
-// with the size the manifest states.
-func (a *Admitter) checkRefs(ctx context.Context, repo string, m *manifest, blobs Blobs) error {
-	descs := m.Layers
-	if m.Config != nil {
-		descs = append([]ocispec.Descriptor{*m.Config}, m.Layers...)
-	}
-	for _, d := range descs {
-		size, err := blobs.Stat(ctx, repo, d.Digest)
-		if errors.Is(err, clyde.ErrNotFound) {
-			return clyde.Errorf(clyde.ErrInvalid, "the manifest references %s, which was not pushed to %s", d.Digest, repo).
-				WithCode("blob_unknown").Fix("Push every blob before the manifest.")
-		}
-		if err != nil {
-			return err
-		}
-		if size != d.Size {
-			return clyde.Errorf(clyde.ErrInvalid, "the manifest says %s has %d bytes; it has %d", d.Digest, d.Size, size).WithCode("size_mismatch")
-		}
-	}
-	for _, d := range m.Manifests {
-		if _, err := a.DB.Manifest(ctx, repo, d.Digest.String()); errors.Is(err, clyde.ErrNotFound) {
-			return clyde.Errorf(clyde.ErrInvalid, "the index references %s, which was not pushed to %s", d.Digest, repo).WithCode("manifest_unknown")
-		} else if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func artifactType(m *manifest) string {
-	if m.ArtifactType == "" && m.Config != nil {
-		return m.Config.MediaType
-	}
-	return m.ArtifactType
 }
 
 // fillCommit states what becomes true once the manifest is stored. A package
@@ -310,42 +211,4 @@ func (a *Admitter) fillCommit(ad *Admission, p Push, m *manifest) {
 			Actor: p.Principal.String(), Received: row.Pushed,
 		}
 	}
-}
-
-// openNamespace makes the namespace exist from an administrator's first
-// publish on; others need one that does.
-func (a *Admitter) openNamespace(ctx context.Context, p Push) error {
-	ns, _, _ := strings.Cut(p.Repo, "/")
-	ok, err := a.DB.HasNamespace(ctx, ns)
-	if ok || err != nil {
-		return err
-	}
-	return a.DB.AddNamespace(ctx, ns, p.Principal.String())
-}
-
-// readBlob reads a whole blob of at most limit bytes.
-func readBlob(ctx context.Context, blobs interface {
-	Blob(ctx context.Context, repo string, d ocispec.Descriptor) (io.ReadCloser, error)
-}, repo string, d ocispec.Descriptor, limit int64,
-) ([]byte, error) {
-	if d.Size > limit {
-		return nil, clyde.Errorf(clyde.ErrTooLarge, "%s has %d bytes; the limit is %d", d.Digest, d.Size, limit).WithCode("too_large")
-	}
-	r, err := blobs.Blob(ctx, repo, d)
-	if errors.Is(err, clyde.ErrNotFound) {
-		return nil, clyde.Errorf(clyde.ErrInvalid, "the manifest references %s, which was not pushed to %s", d.Digest, repo).
-			WithCode("blob_unknown").Fix("Push every blob before the manifest.")
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, d.Size+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(b)) != d.Size || d.Digest.Algorithm().FromBytes(b) != d.Digest {
-		return nil, clyde.Errorf(clyde.ErrInvalid, "%s does not have the bytes its descriptor states", d.Digest).WithCode("digest_mismatch")
-	}
-	return b, nil
 }

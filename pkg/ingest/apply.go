@@ -30,17 +30,25 @@ type Ingest struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 
-	applying repoLocks
+	repos   keyedMutex // held while a repository's rows are read and written again
+	refresh keyedMutex // held while a package is read and given to the engine; taken last
 }
 
-// errGone says that what an event spoke of is no longer there.
-var errGone = errors.New("gone")
-
 // Apply makes true what ev hints at. It is idempotent, and believes nothing but
-// the registry. An ErrInvalid error will not go away by trying again.
-func (in *Ingest) Apply(ctx context.Context, ev clyde.Event) (err error) {
+// the registry. An error for which permanent holds will not go away by trying
+// again.
+func (in *Ingest) Apply(ctx context.Context, ev clyde.Event) error {
+	_, err := in.apply(ctx, ev)
+	return err
+}
+
+// apply is Apply; it reports whether a version or what its signatures amount to
+// was written.
+func (in *Ingest) apply(ctx context.Context, ev clyde.Event) (changed bool, err error) {
 	defer clyde.Wrap(&err, "ingest.Apply(%s:%s@%s)", ev.Repo, ev.Tag, ev.Digest)
-	defer in.applying.lock(ev.Repo)()
+	// A publish through the API applies its own event beside the inbox: what
+	// one has read the other must not overwrite.
+	defer in.repos.lock(ev.Repo)()
 	if ev.Action == clyde.ActionDelete {
 		return in.applyDelete(ctx, ev)
 	}
@@ -51,31 +59,31 @@ func (in *Ingest) Apply(ctx context.Context, ev clyde.Event) (err error) {
 	if ev.Tag != "" {
 		d, err := in.Source.Resolve(ctx, ev.Repo, ev.Tag)
 		if errors.Is(err, clyde.ErrNotFound) {
-			return nil
+			return false, nil
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		dgst = d.Digest
 	}
 	payload, _, err := in.Source.Manifest(ctx, ev.Repo, dgst)
 	if errors.Is(err, clyde.ErrNotFound) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	m, err := readManifest(Push{Repo: ev.Repo, Payload: payload})
 	if err != nil {
-		return err
+		return false, err
 	}
 	switch {
 	case m.ArtifactType == artifact.TypePackage && ev.Tag != "":
-		return in.applyRelease(ctx, ev, dgst, payload)
+		return true, in.applyRelease(ctx, ev, dgst, payload)
 	case m.Subject != nil:
 		return in.reverify(ctx, ev.Repo, m.Subject.Digest.String(), ev.Actor)
 	}
-	return nil
+	return false, nil
 }
 
 // applyRelease saves one version and what follows from it.
@@ -103,11 +111,6 @@ func (in *Ingest) applyRelease(ctx context.Context, ev clyde.Event, dgst digest.
 	}
 	if claim.Digest != dgst.String() {
 		return clyde.Errorf(clyde.ErrInvalid, "version %s of %s is %s; %s came later and is a conflict", ev.Tag, name, claim.Digest, dgst).WithCode("version_exists")
-	}
-	before, err := in.DB.ReleaseByVersion(ctx, ev.Repo, key)
-	known := err == nil
-	if err != nil && !errors.Is(err, clyde.ErrNotFound) {
-		return err
 	}
 	info, err := in.derive(ctx, ev.Repo, dgst, pm, spec)
 	if err != nil {
@@ -141,20 +144,21 @@ func (in *Ingest) applyRelease(ctx context.Context, ev clyde.Event, dgst digest.
 	if err != nil {
 		return err
 	}
-	for i := range reqs {
-		reqs[i].Latest = p.Latest == r.Version
-	}
 	var change store.Change
-	if !known || before.Digest != r.Digest {
+	// Asked of the feed, not of the row: after a reindex all rows are new.
+	if ok, err := in.DB.Announced(ctx, name.String(), r.Version, r.Digest); err != nil {
+		return err
+	} else if !ok {
 		change = store.Change{Time: claim.Committed, Type: "version.published", Package: name.String(), Version: r.Version, Digest: r.Digest, Actor: claim.Actor}
+	}
+	targets, err := in.targets(ctx, ev.Repo)
+	if err != nil {
+		return err
 	}
 	if err := in.DB.SaveRelease(ctx, p, r, reqs, change); err != nil {
 		return err
 	}
-	if err := in.Refresh(ctx, ev.Repo); err != nil {
-		return err
-	}
-	return in.refreshTargets(ctx, reqs)
+	return in.refreshAll(ctx, ev.Repo, targets)
 }
 
 // derive reads the source archive once: file list, headers, readme.
@@ -204,34 +208,35 @@ func (in *Ingest) verify(ctx context.Context, name clyde.Name, version string, d
 	}, keys, signing.Limits{})
 }
 
-// reverify looks again at the signatures of one stored manifest.
-func (in *Ingest) reverify(ctx context.Context, repo, subject, actor string) error {
+// reverify looks again at the signatures of one stored manifest, and reports
+// whether they amount to something else than before.
+func (in *Ingest) reverify(ctx context.Context, repo, subject, actor string) (changed bool, err error) {
 	r, err := in.DB.ReleaseByDigest(ctx, repo, subject)
 	if errors.Is(err, clyde.ErrNotFound) {
-		return nil // staged, or no package: its release is verified when it appears
+		return false, nil // staged, or no package: its release is verified when it appears
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	name, err := clyde.ParseRepo(repo)
 	if err != nil {
-		return err
+		return false, err
 	}
 	report, err := in.verify(ctx, name, r.Version, digest.Digest(r.Digest), int64(len(r.OCIManifest)))
 	if err != nil {
-		return err
+		return false, err
 	}
 	raw, err := json.Marshal(report)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if string(raw) == string(r.Report) {
-		return nil
+		return false, nil
 	}
-	change := store.Change{Time: in.Now().UTC(), Type: "signature.added", Package: name.String(), Version: r.Version, Digest: r.Digest, Actor: actor}
+	change := store.Change{Time: in.Now().UTC(), Type: changeType(r.Report, report), Package: name.String(), Version: r.Version, Digest: r.Digest, Actor: actor}
 	p, err := in.DB.Package(ctx, repo)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var row *store.Package
 	if p.Latest == r.Version {
@@ -239,9 +244,20 @@ func (in *Ingest) reverify(ctx context.Context, repo, subject, actor string) err
 		row = &p
 	}
 	if err := in.DB.SaveVerification(ctx, repo, r.VersionKey, string(report.State), raw, row, change); err != nil {
-		return err
+		return false, err
 	}
-	return in.Refresh(ctx, repo)
+	return true, in.Refresh(ctx, repo)
+}
+
+// changeType says whether signatures came, or what they are worth changed: a
+// key was registered or revoked, a signature went.
+func changeType(before []byte, after *signing.Report) string {
+	var was signing.Report
+	if err := json.Unmarshal(before, &was); err == nil &&
+		len(was.Signatures)+len(was.Attestations) >= len(after.Signatures)+len(after.Attestations) {
+		return "signature.changed"
+	}
+	return "signature.added"
 }
 
 // ReverifyNamespace looks again at every release of a namespace, for when its
@@ -262,7 +278,7 @@ func (in *Ingest) ReverifyNamespace(ctx context.Context, namespace string) error
 				return err
 			}
 			for _, r := range rs {
-				if err := in.reverify(ctx, p.Repo, r.Digest, ""); err != nil {
+				if _, err := in.reverifyLocked(ctx, p.Repo, r.Digest); err != nil {
 					return err
 				}
 			}
@@ -274,22 +290,30 @@ func (in *Ingest) ReverifyNamespace(ctx context.Context, namespace string) error
 	}
 }
 
+// reverifyLocked is reverify for callers that do not hold the repository.
+func (in *Ingest) reverifyLocked(ctx context.Context, repo, subject string) (changed bool, err error) {
+	defer in.repos.lock(repo)()
+	return in.reverify(ctx, repo, subject, "")
+}
+
 // applyDelete re-reads what a deletion may have taken away. A version that was
 // once visible keeps its row: only its signatures may have changed.
-func (in *Ingest) applyDelete(ctx context.Context, ev clyde.Event) error {
+func (in *Ingest) applyDelete(ctx context.Context, ev clyde.Event) (changed bool, err error) {
 	if subject := Refers(ev.Tag); subject != "" {
 		return in.reverify(ctx, ev.Repo, subject, ev.Actor)
 	}
 	rs, err := in.DB.Releases(ctx, ev.Repo)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, r := range rs {
-		if err := in.reverify(ctx, ev.Repo, r.Digest, ev.Actor); err != nil {
-			return err
+		c, err := in.reverify(ctx, ev.Repo, r.Digest, ev.Actor)
+		if err != nil {
+			return changed, err
 		}
+		changed = changed || c
 	}
-	return nil
+	return changed, nil
 }
 
 // requirements lists the edges of one version, by kind and name.
@@ -342,11 +366,12 @@ func (in *Ingest) packageRow(ctx context.Context, name clyde.Name, r store.Relea
 		}
 		return p, in.redocument(ctx, &p, latest)
 	}
-	p.Doc, err = json.Marshal(document(p, r, spec, info))
+	p.Doc, err = json.Marshal(document(name, r, spec, info))
 	return p, err
 }
 
-// redocument fills p.Doc from a version that was saved before.
+// redocument fills p.Doc from a version that was saved before, the same bytes
+// as when it was.
 func (in *Ingest) redocument(ctx context.Context, p *store.Package, latest store.Release) error {
 	full, err := in.DB.ReleaseByVersion(ctx, p.Repo, latest.VersionKey)
 	if err != nil {
@@ -356,11 +381,15 @@ func (in *Ingest) redocument(ctx context.Context, p *store.Package, latest store
 	if err != nil {
 		return err
 	}
-	info, err := in.Content.Info(ctx, full.Digest)
+	pm, err := artifact.ParsePackage(full.OCIManifest)
 	if err != nil {
-		info = &content.Info{Headers: full.Headers}
+		return err
 	}
-	p.Doc, err = json.Marshal(document(*p, full, spec, info))
+	info, err := in.derive(ctx, p.Repo, digest.Digest(full.Digest), pm, spec)
+	if err != nil {
+		return err
+	}
+	p.Doc, err = json.Marshal(document(p.Name, full, spec, info))
 	return err
 }
 

@@ -15,13 +15,14 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
-// document is what the search engine learns from the latest version. Counts
-// and settings, which change without a publish, are added by complete.
-func document(p store.Package, r store.Release, spec *clyde.Manifest, info *content.Info) index.Document {
+// document is what the search engine learns from the latest version, and from
+// nothing else, so that it is the same whenever it is made. The rest is added
+// by complete.
+func document(name clyde.Name, r store.Release, spec *clyde.Manifest, info *content.Info) index.Document {
 	d := index.Document{
-		Key: p.Repo, Name: p.Name, Version: r.Version, UpstreamVersion: spec.UpstreamVersion, Description: spec.Description,
+		Key: r.Repo, Name: name, Version: r.Version, UpstreamVersion: spec.UpstreamVersion, Description: spec.Description,
 		Keywords: spec.Keywords, Categories: spec.Categories, License: spec.License, Language: spec.Language, Kind: spec.Type,
-		Headers: info.Headers, Readme: markdown.PlainText([]byte(info.Readme)), Signed: r.Signed, Created: p.Created, Updated: p.Updated,
+		Headers: info.Headers, Readme: markdown.PlainText([]byte(info.Readme)),
 		Standard: standard(spec), Platforms: platforms(spec.Supports),
 	}
 	for _, q := range spec.Requires {
@@ -62,22 +63,21 @@ func platforms(supports string) []string {
 	return out
 }
 
-// complete adds to a stored document what changes without a publish.
-func (in *Ingest) complete(ctx context.Context, p store.Package) (index.Document, error) {
+// complete adds to a stored document what changes without it.
+func complete(p store.Package, dependents int) (index.Document, error) {
 	var d index.Document
 	if err := json.Unmarshal(p.Doc, &d); err != nil {
 		return d, err
 	}
-	n, err := in.DB.CountDependents(ctx, p.Repo)
-	if err != nil {
-		return d, err
-	}
-	d.Dependents, d.Downloads, d.Private, d.Deprecated, d.Signed = n, p.Downloads, p.Private, p.Deprecated != "", p.Signed
+	d.Created, d.Updated = p.Created, p.Updated
+	d.Dependents, d.Downloads, d.Private, d.Deprecated, d.Signed = dependents, p.Downloads, p.Private, p.Deprecated != "", p.Signed
 	return d, nil
 }
 
 // Refresh makes the search engine say what the database says of one package.
 func (in *Ingest) Refresh(ctx context.Context, repo string) error {
+	// Two at once would race to give the engine what each has read.
+	defer in.refresh.lock(repo)()
 	p, err := in.DB.Package(ctx, repo)
 	if errors.Is(err, clyde.ErrNotFound) || err == nil && len(p.Doc) == 0 {
 		return in.Engine.Delete(ctx, repo)
@@ -85,49 +85,95 @@ func (in *Ingest) Refresh(ctx context.Context, repo string) error {
 	if err != nil {
 		return err
 	}
-	d, err := in.complete(ctx, p)
+	n, err := in.DB.CountDependents(ctx, repo)
+	if err != nil {
+		return err
+	}
+	d, err := complete(p, n)
 	if err != nil {
 		return err
 	}
 	return in.Engine.Put(ctx, d)
 }
 
-// refreshTargets updates the dependents' count of what a version requires.
-func (in *Ingest) refreshTargets(ctx context.Context, reqs []store.Requirement) error {
-	var done []string
+// targets lists what the package's latest version requires: the packages
+// whose count of dependents it is part of.
+func (in *Ingest) targets(ctx context.Context, repo string) ([]string, error) {
+	p, err := in.DB.Package(ctx, repo)
+	if errors.Is(err, clyde.ErrNotFound) || err == nil && p.Latest == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	v, err := clyde.ParseVersion(p.Latest)
+	if err != nil {
+		return nil, err
+	}
+	reqs, err := in.DB.Requirements(ctx, repo, v.Canonical())
+	if err != nil {
+		return nil, err
+	}
+	var out []string
 	for _, q := range reqs {
-		if q.Kind != "requires" || slices.Contains(done, q.Target) {
-			continue
+		if q.Kind == "requires" {
+			out = append(out, q.Target)
 		}
-		done = append(done, q.Target)
-		if err := in.Refresh(ctx, q.Target); err != nil {
+	}
+	return out, nil
+}
+
+// refreshAll refreshes the package, what it requires now, and what it required
+// before.
+func (in *Ingest) refreshAll(ctx context.Context, repo string, before []string) error {
+	now, err := in.targets(ctx, repo)
+	if err != nil {
+		return err
+	}
+	all := append(before, now...)
+	slices.Sort(all)
+	for _, t := range append([]string{repo}, slices.Compact(all)...) {
+		if err := in.Refresh(ctx, t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Relatest recomputes which version is shown first, after a yank.
+// Relatest makes package row and search engine true again after something
+// besides a publish changed: a yank, the access, a deprecation.
 func (in *Ingest) Relatest(ctx context.Context, repo string) error {
-	p, err := in.DB.Package(ctx, repo)
+	defer in.repos.lock(repo)()
+	targets, err := in.targets(ctx, repo)
 	if err != nil {
 		return err
+	}
+	if _, err := in.settle(ctx, repo); err != nil {
+		return err
+	}
+	return in.refreshAll(ctx, repo, targets)
+}
+
+// settle computes the package row from its releases and reports whether the
+// one stored was another. The caller holds the repository.
+func (in *Ingest) settle(ctx context.Context, repo string) (bool, error) {
+	p, err := in.DB.Package(ctx, repo)
+	if err != nil {
+		return false, err
 	}
 	rs, err := in.DB.Releases(ctx, repo)
 	if err != nil {
-		return err
+		return false, err
 	}
 	latest, ok := Latest(rs)
-	if ok && latest.Version != p.Latest {
-		p.Latest, p.Signed, p.Updated = latest.Version, latest.Signed, latest.Published
-		if err := in.redocument(ctx, &p, latest); err != nil {
-			return err
-		}
-		if err := in.DB.SavePackage(ctx, p); err != nil {
-			return err
-		}
+	if !ok || latest.Version == p.Latest && latest.Signed == p.Signed && len(rs) == p.Versions && len(p.Doc) > 0 {
+		return false, nil
 	}
-	return in.Refresh(ctx, repo)
+	p.Latest, p.Signed, p.Updated, p.Versions = latest.Version, latest.Signed, latest.Published, len(rs)
+	if err := in.redocument(ctx, &p, latest); err != nil {
+		return false, err
+	}
+	return true, in.DB.SavePackage(ctx, p)
 }
 
 // rebuildPage is how many packages are read from the database at a time.
@@ -136,6 +182,13 @@ const rebuildPage = 1000
 // Documents yields every package as the search engine should know it.
 func (in *Ingest) Documents(ctx context.Context) iter.Seq2[index.Document, error] {
 	return func(yield func(index.Document, error) bool) {
+		// One query for all: what changes while this runs is put by Refresh,
+		// which the engine keeps.
+		dependents, err := in.DB.DependentCounts(ctx)
+		if err != nil {
+			yield(index.Document{}, err)
+			return
+		}
 		after := ""
 		for {
 			ps, err := in.DB.Packages(ctx, after, rebuildPage)
@@ -148,7 +201,7 @@ func (in *Ingest) Documents(ctx context.Context) iter.Seq2[index.Document, error
 				if len(p.Doc) == 0 {
 					continue
 				}
-				d, err := in.complete(ctx, p)
+				d, err := complete(p, dependents[p.Repo])
 				if !yield(d, err) || err != nil {
 					return
 				}

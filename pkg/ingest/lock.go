@@ -2,39 +2,37 @@ package ingest
 
 import "sync"
 
-// repoLocks lets one Apply at a time work on a repository: the inbox's own and
-// one in a publish request, say, which would otherwise both find a version
-// unknown and announce it twice. The zero value is ready.
-type repoLocks struct {
+// keyedMutex locks by key; the zero value is ready.
+type keyedMutex struct {
+	mu sync.Mutex
+	m  map[string]*keyedLock
+}
+
+type keyedLock struct {
 	mu   sync.Mutex
-	held map[string]*repoLock
+	uses int
 }
 
-type repoLock struct {
-	sync.Mutex
-	users int
-}
-
-// lock waits for repo and returns how to give it back.
-func (l *repoLocks) lock(repo string) (unlock func()) {
+// lock blocks until key is free and returns its unlock.
+func (k *keyedMutex) lock(key string) func() {
+	k.mu.Lock()
+	if k.m == nil {
+		k.m = map[string]*keyedLock{}
+	}
+	l := k.m[key]
+	if l == nil {
+		l = &keyedLock{}
+		k.m[key] = l
+	}
+	l.uses++
+	k.mu.Unlock()
 	l.mu.Lock()
-	if l.held == nil {
-		l.held = map[string]*repoLock{}
-	}
-	k := l.held[repo]
-	if k == nil {
-		k = &repoLock{}
-		l.held[repo] = k
-	}
-	k.users++
-	l.mu.Unlock()
-	k.Lock()
 	return func() {
-		k.Unlock()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if k.users--; k.users == 0 {
-			delete(l.held, repo)
+		l.mu.Unlock()
+		k.mu.Lock()
+		if l.uses--; l.uses == 0 {
+			delete(k.m, key)
 		}
+		k.mu.Unlock()
 	}
 }

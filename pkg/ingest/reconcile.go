@@ -57,15 +57,37 @@ func (in *Ingest) reconcileRepo(ctx context.Context, repo string, rep *Report) e
 			}
 		}
 		if len(tags) < sweepPage {
-			return nil
+			break
 		}
 	}
+	return in.resettle(ctx, repo)
+}
+
+// resettle mends a package row that does not follow from its releases.
+func (in *Ingest) resettle(ctx context.Context, repo string) error {
+	defer in.repos.lock(repo)()
+	targets, err := in.targets(ctx, repo)
+	if err != nil {
+		return err
+	}
+	changed, err := in.settle(ctx, repo)
+	if errors.Is(err, clyde.ErrNotFound) {
+		return nil // nothing of it is a package
+	}
+	if err != nil || !changed {
+		return err
+	}
+	return in.refreshAll(ctx, repo, targets)
 }
 
 // reconcileTag applies one tag unless the catalogue agrees with it already.
 // What cannot be applied is parked in the inbox, so that its publisher can
-// read why.
+// read why; what may be later, waits there for another attempt. Neither ends
+// the sweep.
 func (in *Ingest) reconcileTag(ctx context.Context, repo, tag string, rep *Report) error {
+	if Refers(tag) != "" {
+		return nil // what it refers to is looked at as a whole
+	}
 	d, err := in.Source.Resolve(ctx, repo, tag)
 	if errors.Is(err, clyde.ErrNotFound) {
 		return nil
@@ -73,30 +95,49 @@ func (in *Ingest) reconcileTag(ctx context.Context, repo, tag string, rep *Repor
 	if err != nil {
 		return err
 	}
-	if subject := Refers(tag); subject == "" {
-		_, err := in.DB.ReleaseByDigest(ctx, repo, d.Digest.String())
-		if err == nil {
-			return in.reverify(ctx, repo, d.Digest.String(), "")
-		}
-		if !errors.Is(err, clyde.ErrNotFound) {
-			return err
-		}
-	}
 	ev := clyde.Event{Source: "sweep", Action: clyde.ActionPush, Repo: repo, Tag: tag, Digest: d.Digest.String(), Received: in.Now().UTC()}
-	switch err := in.applySafely(ctx, ev); {
-	case err == nil:
-		rep.Applied++
-		return nil
-	case errors.Is(err, clyde.ErrInvalid):
-		rep.Failed++
-		id, perr := in.DB.PutEvent(ctx, ev)
-		if perr != nil {
-			return perr
-		}
-		return in.DB.EventPark(ctx, id, reason(err))
-	default:
+	known, err := in.known(ctx, ev)
+	if err != nil {
 		return err
 	}
+	var changed bool
+	if known {
+		changed, err = in.reverifyLocked(ctx, repo, ev.Digest)
+	} else {
+		changed, err = in.applySafely(ctx, ev)
+	}
+	switch {
+	case err == nil:
+		if changed {
+			rep.Applied++
+		}
+		return nil
+	case ctx.Err() != nil:
+		return err
+	}
+	rep.Failed++
+	in.Log.WarnContext(ctx, "ingest: sweep", "repo", repo, "tag", tag, "err", err)
+	if permanent(err) {
+		return in.DB.ParkEvent(ctx, ev, reason(err))
+	}
+	_, err = in.DB.PutEvent(ctx, ev)
+	return err
+}
+
+// known reports whether the catalogue has everything of the version: its row,
+// and what was derived from its archive, which no backup holds.
+func (in *Ingest) known(ctx context.Context, ev clyde.Event) (bool, error) {
+	r, err := in.DB.ReleaseByDigest(ctx, ev.Repo, ev.Digest)
+	if errors.Is(err, clyde.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if _, err := in.Content.Info(ctx, r.Digest); err != nil {
+		return false, nil // derived again, whatever ails it
+	}
+	return true, nil
 }
 
 // Walker lists what storage holds, without the database.

@@ -5,103 +5,102 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/clydepm/clyde-registry/pkg/clyde"
-	"github.com/clydepm/clyde-registry/pkg/store"
+	"github.com/clydepm/clyde-registry/pkg/jobs"
 )
 
 const (
-	lanes       = 4               // events applied at once; a slow one holds only its own lane
-	eventLease  = 2 * time.Minute // after which another worker may take an event over
-	pollEvery   = time.Second     // fallback for a lost wake-up
-	maxAttempts = 8               // then the event is parked
+	maxAttempts = 8 // then an event is parked; about four minutes
+
+	keepDone   = 7 * 24 * time.Hour // how long the inbox shows what was done
+	purgeEvery = time.Hour
+
+	// The sweep runs about once a day, at no fixed hour, so that registries
+	// that were started together do not sweep together.
+	sweepEvery  = 22 * time.Hour
+	sweepJitter = 4 * time.Hour
 )
 
 // Run applies events from the inbox until ctx ends, several at a time, never
-// two of one repository at once.
+// two of one repository at once; it sweeps every night and forgets events that
+// were done long ago.
 func (in *Ingest) Run(ctx context.Context) error {
-	work := make(chan store.InboxItem)
-	free := make(chan struct{}, lanes) // a token a lane that waits for work
-	done := make(chan struct{}, 1)     // an event ended: what waited for its repository may be due
-	var wg sync.WaitGroup
-	for range lanes {
-		free <- struct{}{}
-		wg.Go(func() {
-			for it := range work {
-				in.finish(context.WithoutCancel(ctx), it)
-				free <- struct{}{}
-				select {
-				case done <- struct{}{}:
-				default:
-				}
-			}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return in.runner().Work(ctx) })
+	g.Go(func() error {
+		return jobs.Every(ctx, in.Log, "ingest: purge the inbox", purgeEvery, purgeEvery, func(ctx context.Context) error {
+			_, err := in.DB.PurgeEvents(ctx, in.Now().Add(-keepDone))
+			return err
 		})
-	}
-	defer wg.Wait()
-	defer close(work)
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-free:
-		}
-		items, err := in.DB.ClaimEvents(ctx, 1, eventLease)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			in.Log.ErrorContext(ctx, "ingest: claim", "err", err)
-		case len(items) == 1:
-			work <- items[0]
-			continue
-		}
-		free <- struct{}{}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-in.DB.EventsReady():
-		case <-done:
-		case <-tick.C:
-		}
+	})
+	g.Go(func() error {
+		return jobs.Every(ctx, in.Log, "ingest: sweep", sweepEvery, sweepJitter, func(ctx context.Context) error {
+			rep, err := in.Reconcile(ctx)
+			in.Log.InfoContext(ctx, "ingest: swept", "repositories", rep.Repositories, "tags", rep.Tags, "applied", rep.Applied, "failed", rep.Failed)
+			return err
+		})
+	})
+	return g.Wait()
+}
+
+// runner is the loop over the inbox.
+func (in *Ingest) runner() jobs.Runner[clyde.Event] {
+	return jobs.Runner[clyde.Event]{
+		Claim: func(ctx context.Context, n int, lease time.Duration) ([]jobs.Job[clyde.Event], error) {
+			items, err := in.DB.ClaimEvents(ctx, n, lease)
+			out := make([]jobs.Job[clyde.Event], len(items))
+			for i, it := range items {
+				out[i] = jobs.Job[clyde.Event]{ID: it.Event.ID, Attempt: it.Attempts, Args: it.Event}
+			}
+			return out, err
+		},
+		Run: func(ctx context.Context, j jobs.Job[clyde.Event]) error {
+			_, err := in.applySafely(ctx, j.Args)
+			if err == nil {
+				return nil
+			}
+			in.Log.WarnContext(ctx, "ingest: event", "id", j.ID, "repo", j.Args.Repo, "tag", j.Args.Tag, "attempt", j.Attempt, "err", err)
+			if permanent(err) {
+				return jobs.Permanent(&spoken{err})
+			}
+			return &spoken{err}
+		},
+		Done: in.DB.EventDone, Retry: in.DB.EventRetry, Park: in.DB.EventPark,
+		Wake: in.DB.EventsReady(), Log: in.Log, MaxAttempts: maxAttempts,
 	}
 }
 
-// finish applies one event and writes down how that ended.
-func (in *Ingest) finish(ctx context.Context, it store.InboxItem) {
-	ctx, cancel := context.WithTimeout(ctx, eventLease-10*time.Second)
-	defer cancel()
-	id := it.Event.ID
-	err := in.applySafely(ctx, it.Event)
-	end := context.WithoutCancel(ctx)
-	switch {
-	case err == nil:
-		err = in.DB.EventDone(end, id)
-	case errors.Is(err, clyde.ErrInvalid) || it.Attempts >= maxAttempts:
-		in.Log.ErrorContext(ctx, "ingest: parked", "event", id, "repo", it.Event.Repo, "tag", it.Event.Tag, "err", err)
-		err = in.DB.EventPark(end, id, reason(err))
-	default:
-		in.Log.WarnContext(ctx, "ingest: retry", "event", id, "repo", it.Event.Repo, "attempt", it.Attempts, "err", err)
-		err = in.DB.EventRetry(end, id, backoff(it.Attempts), err.Error())
+// permanent reports whether no retry can mend err: what was pushed is wrong,
+// not the moment.
+func permanent(err error) bool {
+	for _, kind := range []error{clyde.ErrInvalid, clyde.ErrTooLarge, clyde.ErrConflict, clyde.ErrDenied} {
+		if errors.Is(err, kind) {
+			return true
+		}
 	}
-	if err != nil {
-		in.Log.ErrorContext(ctx, "ingest: finish", "event", id, "err", err)
-	}
+	return false
 }
+
+// spoken is an error whose text is what a publisher may read.
+type spoken struct{ err error }
+
+func (s *spoken) Error() string { return reason(s.err) }
+func (s *spoken) Unwrap() error { return s.err }
 
 // applySafely turns a panic into an error: one poisonous event must not stop
 // the others.
-func (in *Ingest) applySafely(ctx context.Context, ev clyde.Event) (err error) {
+func (in *Ingest) applySafely(ctx context.Context, ev clyde.Event) (changed bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			in.Log.ErrorContext(ctx, "ingest: panic", "event", ev.ID, "panic", r, "stack", string(debug.Stack()))
 			err = clyde.Errorf(clyde.ErrInvalid, "applying it failed inside the registry (%v)", r).Because(fmt.Errorf("panic: %v", r))
 		}
 	}()
-	return in.Apply(ctx, ev)
+	return in.apply(ctx, ev)
 }
 
 // reason is what a publisher may read.
@@ -109,10 +108,5 @@ func reason(err error) string {
 	if e := clyde.AsError(err); e != nil {
 		return e.Msg
 	}
-	return err.Error()
-}
-
-// backoff is 2 s after the first attempt, doubling to at most 10 min.
-func backoff(attempt int) time.Duration {
-	return min(time.Second<<min(max(attempt, 1), 20), 10*time.Minute)
+	return "the registry could not read it: " + err.Error()
 }
