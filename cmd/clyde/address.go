@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net"
 	"net/url"
 	"os"
@@ -61,14 +62,14 @@ func isLoopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
-// address returns the registry to talk to: flag, environment, file, default.
+// address returns the registry to talk to: flag, environment, file, default. A
+// bad one is a usage error: the file was checked when it was read.
 func (a *app) address() (address, error) {
-	for _, s := range []string{a.registryFlag, os.Getenv("CLYDE_REGISTRY"), a.settings.Registry} {
-		if s != "" {
-			return parseAddress(s)
-		}
+	at, err := parseAddress(cmp.Or(a.registryFlag, os.Getenv("CLYDE_REGISTRY"), a.settings.Registry, defaultRegistry))
+	if e := clyde.AsError(err); e != nil {
+		return at, &usageError{msg: e.Msg, fixes: e.Fixes}
 	}
-	return parseAddress(defaultRegistry)
+	return at, err
 }
 
 // url is the root of the server.

@@ -25,7 +25,8 @@ type app struct {
 	registryFlag string
 	progressFlag string
 
-	warned       bool // of a secret over plain HTTP
+	warned       bool   // of a secret over plain HTTP
+	vouched      string // host that our registry says its OCI repositories are on
 	settings     settings
 	settingsPath string
 	cleanups     []func() // run when the command has ended

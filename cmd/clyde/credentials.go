@@ -69,7 +69,7 @@ func credentialFor(ctx context.Context, host string, ours bool) (credential, err
 	switch {
 	case c.Password != "":
 	case c.RefreshToken != "":
-		out.user, out.secret = "", c.RefreshToken
+		out.user, out.secret = "<token>", c.RefreshToken
 	case c.AccessToken != "":
 		out.user, out.secret = "", c.AccessToken
 	default:

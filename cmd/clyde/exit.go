@@ -102,19 +102,38 @@ type errorJSON struct {
 // the exit status.
 func (a *app) finish(ctx context.Context, err error) int {
 	code := status(ctx, err)
-	var shown shownError
-	if err == nil || errors.As(err, &shown) {
+	if err == nil {
 		return code
 	}
-	out := errorJSON{Message: err.Error(), Status: code}
-	var usage *usageError
-	switch e := clyde.AsError(err); {
-	case code == exitInterrupted:
-		out.Message, out.Code = "interrupted", "interrupted"
-	case errors.As(err, &usage):
+	if _, shown := errors.AsType[shownError](err); shown {
+		return code
+	}
+	if code == exitInterrupted {
+		err = clyde.Errorf(context.Canceled, "interrupted").WithCode("interrupted")
+	}
+	out := a.explain(err)
+	out.Status = code
+	// A reply that was printed is the one object on standard output.
+	if _, ok := errors.AsType[replied](err); a.json && !ok {
+		if b, jerr := json.Marshal(out); jerr == nil {
+			_ = a.emitRaw("error", b)
+		}
+	}
+	return code
+}
+
+// explain prints err for a person: what happened, to what, and how to mend it.
+func (a *app) explain(err error) errorJSON {
+	out := errorJSON{Message: err.Error()}
+	if usage, ok := errors.AsType[*usageError](err); ok {
 		out.Fixes, out.Code = usage.fixes, "usage"
-	case e != nil:
+	} else if e := clyde.AsError(err); e != nil {
 		out.Message, out.Code, out.Fixes, out.Problems = e.Msg, e.Code, e.Fixes, e.Problems
+	}
+	if short, ok := errors.AsType[shortName](err); ok {
+		for _, p := range short.candidates {
+			out.Candidates = append(out.Candidates, p.Name)
+		}
 	}
 	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "clyde:"), clean(strings.TrimSuffix(out.Message, ".")))
 	if len(out.Problems) > 0 {
@@ -123,17 +142,7 @@ func (a *app) finish(ctx context.Context, err error) int {
 	for _, f := range out.Fixes {
 		fmt.Fprintf(a.stderr, "  try: %s\n", clean(f))
 	}
-	if short, ok := errors.AsType[shortName](err); ok {
-		for _, p := range short.candidates {
-			out.Candidates = append(out.Candidates, p.Name)
-		}
-	}
-	if _, ok := errors.AsType[replied](err); a.json && !ok {
-		if b, jerr := json.Marshal(out); jerr == nil {
-			_ = a.emitRaw("error", b)
-		}
-	}
-	return code
+	return out
 }
 
 // problems prints what is wrong with a file as compilers do.

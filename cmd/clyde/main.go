@@ -55,6 +55,7 @@ func newRoot(a *app) *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2 // unset, cobra suggests nothing here
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v", err).fix("run %s --help", cmd.CommandPath())
 	})
@@ -89,11 +90,11 @@ func newRoot(a *app) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add(groupMake, newInit(a), newValidate(a), newPack(a))
-	add(groupFind, newSearch(a), newInfo(a), newVersions(a))
-	add(groupTrust, newKeygen(a))
+	add(groupMake, newInit(a), newValidate(a), newPack(a), newPush(a), newPublish(a))
+	add(groupFind, newSearch(a), newInfo(a), newVersions(a), newPull(a))
+	add(groupTrust, newKeygen(a), newSign(a), newVerify(a))
 	add(groupManage, newYank(a), newUnyank(a), newDeprecate(a))
-	add(groupSelf, newLogin(a), newLogout(a), newWhoami(a), newConfig(a), newAPI(a), newCompletion(a), newVersion(a))
+	add(groupSelf, newLogin(a), newLogout(a), newWhoami(a), newConfig(a), newDoctor(a), newAPI(a), newCompletion(a), newVersion(a))
 	return root
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/client"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -76,6 +77,7 @@ func (a *app) site(ctx context.Context) (site, error) {
 			return site{}, err
 		}
 		s.at.prefix = at.prefix
+		a.vouched = s.at.host
 	}
 	if s.at.prefix == "" && wk.OCI.Prefix != "" {
 		with, err := parseAddress(s.at.url() + "/" + wk.OCI.Prefix)
@@ -85,4 +87,21 @@ func (a *app) site(ctx context.Context) (site, error) {
 		s.at = with
 	}
 	return s, nil
+}
+
+// oci returns a client of the OCI registry at an address, with the credentials
+// there are for its host.
+func (a *app) oci(at address) (*artifact.Client, error) {
+	own, err := a.address()
+	if err != nil {
+		return nil, err
+	}
+	return artifact.NewClient(artifact.ClientOptions{
+		Host: at.host, Plain: at.scheme == "http", UserAgent: userAgent(),
+		Credential: func(ctx context.Context) (string, string, error) {
+			c, err := credentialFor(ctx, at.host, at.host == own.host || a.vouched == at.host)
+			a.warnPlain(at, c)
+			return c.user, c.secret, err
+		},
+	})
 }

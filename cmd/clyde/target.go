@@ -110,6 +110,9 @@ func parseTarget(arg string) (target, error) {
 		if strings.HasPrefix(arg, "@") {
 			return target{}, usagef("%q names a namespace and no package", arg).fix("write @%s/NAME", name)
 		}
+		if strings.Contains(name, ":") {
+			return target{}, usagef("%q names no package", arg).fix("write @namespace/name@version, or host/namespace/name:tag")
+		}
 		if err := clyde.CheckBase(name); err != nil {
 			return target{}, err
 		}

@@ -1,0 +1,375 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+
+	"github.com/clydepm/clyde-registry/pkg/artifact"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/signing"
+)
+
+const (
+	// visibleWithin is how long publish waits until the registry has indexed a
+	// version; it takes well under a second unless the server is starved.
+	visibleWithin = time.Minute
+
+	firstPoll = 50 * time.Millisecond // doubled after each try
+	maxPoll   = 2 * time.Second
+)
+
+// publication is one run of clyde publish.
+type publication struct {
+	app    *app
+	pack   packFlags
+	sign   bool
+	key    string
+	dryRun bool
+	noWait bool
+}
+
+// published is what publish prints with --json.
+type published struct {
+	packedJSON
+	Already    bool            `json:"already_published"`
+	DryRun     bool            `json:"dry_run,omitempty"`
+	Searchable bool            `json:"searchable"` // the registry has indexed it
+	Reference  string          `json:"reference"`
+	Page       string          `json:"page,omitempty"`
+	Key        string          `json:"key_fingerprint,omitempty"`
+	Signatures []digest.Digest `json:"signatures,omitempty"`
+}
+
+func newPublish(a *app) *cobra.Command {
+	p := publication{app: a}
+	cmd := &cobra.Command{
+		Use:   "publish [DIR]",
+		Short: "Validate, pack, push and sign a package, and wait until it is found",
+		Long: "Publish the package in DIR (default: here). Everything is checked before anything is sent. Publishing\n" +
+			"the same content again succeeds and changes nothing; other content under a version that exists is a\n" +
+			"conflict (exit status 10). With --sign or --key the signature is there before the version is visible.\n" +
+			"--dry-run does everything but send, and asks the registry, where it can be reached, whether it would fit.",
+		Example: "  clyde publish\n  clyde publish --dry-run\n  clyde publish --key cosign.key path/to/package\n  clyde publish --archive v1.4.0.tar.gz",
+		Args:    wants(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			return p.run(cmd.Context(), dir)
+		},
+	}
+	p.pack.register(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&p.sign, "sign", false, "sign with the key from CLYDE_KEY or the configuration")
+	f.StringVar(&p.key, "key", "", "sign with this private key: a file or env://NAME")
+	f.BoolVar(&p.dryRun, "dry-run", false, "do everything but send it")
+	f.BoolVar(&p.noWait, "no-wait", false, "do not wait until the registry has indexed the version")
+	return cmd
+}
+
+func (p *publication) run(ctx context.Context, dir string) error {
+	a := p.app
+	at, err := a.address()
+	if err != nil {
+		return err
+	}
+	if p.pack.namespace == "" && clyde.CheckNamespace(at.namespace()) == nil {
+		p.pack.namespace = at.namespace()
+	}
+	var signer *signing.KeySigner
+	if p.sign || p.key != "" {
+		if signer, err = a.signer(p.key); err != nil {
+			return err
+		}
+	}
+	packed, err := a.packChecked(ctx, dir, p.pack)
+	if err != nil {
+		return err
+	}
+	defer packed.Close()
+	out := published{packedJSON: describe(packed), DryRun: p.dryRun}
+	s, err := a.site(ctx)
+	if p.dryRun && errors.Is(err, clyde.ErrUnavailable) {
+		a.say("%s the registry could not be asked: %s", a.paint(a.stderr, yellow, "warning:"), clean(err.Error()))
+		out.Reference = at.host + "/" + at.repo(packed.Name) + ":" + packed.Version.String()
+		return p.report(out, packed)
+	}
+	if err != nil {
+		return err
+	}
+	out.Reference = s.at.host + "/" + s.at.repo(packed.Name) + ":" + packed.Version.String()
+	if s.hasAPI {
+		out.Page = pageURL(s, packed.Name, packed.Version)
+	}
+	if out.Already, err = a.alreadyThere(ctx, s, packed); err != nil {
+		return err
+	}
+	if p.dryRun {
+		return p.report(out, packed)
+	}
+	if err := a.needLogin(ctx, s); err != nil {
+		return err
+	}
+	if err := p.send(ctx, s, packed, signer, &out); err != nil {
+		return err
+	}
+	if s.hasAPI && !p.noWait {
+		if err := a.waitVisible(ctx, packed); err != nil {
+			return err
+		}
+		out.Searchable = true
+	}
+	return p.report(out, packed)
+}
+
+// send pushes, signs and tags. The tag comes last: what is to be signed is not
+// visible without its signature.
+func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed, signer *signing.KeySigner, out *published) error {
+	a := p.app
+	oc, err := a.oci(s.at)
+	if err != nil {
+		return err
+	}
+	repo, tag := s.at.repo(packed.Name), packed.Version.String()
+	if !out.Already {
+		tags := []string{tag}
+		if signer != nil {
+			tags = nil // by digest
+		}
+		if err := a.push(ctx, oc, repo, packed, tags); err != nil {
+			return versionConflict(err)
+		}
+	}
+	if signer == nil {
+		return nil
+	}
+	sub := signing.Subject{
+		Repo: repo, Name: packed.Name, Version: packed.Version.Canonical(),
+		Digest: packed.Descriptor.Digest, MediaType: packed.Descriptor.MediaType, Size: packed.Descriptor.Size,
+	}
+	if out.Signatures, err = a.sign(ctx, oc, signer, sub, false); err != nil {
+		return err
+	}
+	out.Key = signer.Key().Fingerprint
+	if out.Already {
+		return nil
+	}
+	_, err = oc.PutManifest(ctx, repo, tag, packed.Descriptor.MediaType, packed.Manifest)
+	return versionConflict(err)
+}
+
+// packChecked packs by the rules of publishing. Problems are printed with
+// their places.
+func (a *app) packChecked(ctx context.Context, dir string, flags packFlags) (*artifact.Packed, error) {
+	// The manifest first: packing may take long, and is in vain if this fails.
+	path, data, err := a.readManifest(dir)
+	switch {
+	case err == nil:
+		if err := a.checkPublish(path, data, flags.namespace); err != nil {
+			return nil, err
+		}
+	case flags.archive == "" || !errors.Is(err, clyde.ErrNotFound):
+		return nil, err
+	}
+	if _, serr := os.Stat(dir); serr != nil || errors.Is(err, clyde.ErrNotFound) {
+		dir = "" // the archive has its own
+	}
+	packed, err := a.pack(ctx, dir, flags)
+	if err != nil || path != "" {
+		return packed, err
+	}
+	config, err := readBlob(packed.Config)
+	if err == nil {
+		err = a.checkPublish("package.yaml", config, flags.namespace)
+	}
+	if err != nil {
+		return nil, errors.Join(err, packed.Close())
+	}
+	return packed, nil
+}
+
+func (a *app) checkPublish(path string, data []byte, namespace string) error {
+	m, ps := clyde.Check(data, clyde.ValidateOptions{})
+	repo := m.Name
+	if repo.Namespace == "" {
+		repo.Namespace = strings.TrimPrefix(namespace, "@")
+	}
+	if err := ps.Err(path); err != nil {
+		return err
+	}
+	if repo.Base != "" && repo.Namespace == "" {
+		return clyde.Errorf(clyde.ErrInvalid, "%s: name %q has no namespace", path, repo.Base).WithCode("name_unqualified").
+			Fix("write name: \"@NAMESPACE/%s\" in package.yaml, or give --namespace", repo.Base)
+	}
+	m, ps = clyde.Check(data, clyde.ValidateOptions{Publish: true, Repo: repo, Tag: m.Version.String()})
+	if err := ps.Err(path); err != nil {
+		return err
+	}
+	a.problems(path, ps) // warnings
+	if !m.Registry.Publish {
+		return clyde.Errorf(clyde.ErrDenied, "%s says registry.publish: false", path).WithCode("publish_off").
+			Fix("take the line out if this package is to be published")
+	}
+	return nil
+}
+
+// alreadyThere reports whether the registry has this version with the same
+// content. Other content is an ErrConflict.
+func (a *app) alreadyThere(ctx context.Context, s site, p *artifact.Packed) (bool, error) {
+	var there digest.Digest
+	if s.hasAPI {
+		c, err := a.api(ctx)
+		if err != nil {
+			return false, err
+		}
+		r, err := c.Release(ctx, p.Name, p.Version.String())
+		if errors.Is(err, clyde.ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		there = digest.Digest(r.Digest)
+	} else {
+		oc, err := a.oci(s.at)
+		if err != nil {
+			return false, err
+		}
+		d, err := oc.Resolve(ctx, s.at.repo(p.Name), p.Version.String())
+		// GHCR and others answer 401 or 403 for a repository not yet there.
+		if errors.Is(err, clyde.ErrNotFound) || errors.Is(err, clyde.ErrUnauthenticated) || errors.Is(err, clyde.ErrDenied) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		there = d.Digest
+	}
+	if there == p.Descriptor.Digest {
+		return true, nil
+	}
+	return false, clyde.Errorf(clyde.ErrConflict, "version %s of %s is published with other content: it is %s, this is %s", p.Version, p.Name, there, p.Descriptor.Digest).
+		WithCode("version_exists").Fix("raise version in package.yaml; a version never changes").Fix("clyde yank %s@%s if it is broken", p.Name, p.Version)
+}
+
+// versionConflict gives a refusal because the version exists the exit status
+// of a conflict: the OCI protocol has only 403 for it.
+func versionConflict(err error) error {
+	if e := clyde.AsError(err); e != nil && (e.Code == "version_exists" || strings.Contains(e.Msg, "version_exists")) {
+		return clyde.Errorf(clyde.ErrConflict, "%s", e.Msg).WithCode("version_exists").
+			Fix("raise version in package.yaml; a version never changes").Because(err)
+	}
+	return err
+}
+
+// needLogin refuses early what a registry of ours refuses without a token.
+func (a *app) needLogin(ctx context.Context, s site) error {
+	if !s.hasAPI {
+		return nil
+	}
+	at, err := a.address()
+	if err != nil {
+		return err
+	}
+	c, err := credentialFor(ctx, at.host, true)
+	if err != nil || c.secret != "" {
+		return err
+	}
+	return clyde.Errorf(clyde.ErrUnauthenticated, "publishing needs a token for %s", at.host).WithCode("not_logged_in").
+		Fix("clyde login").Fix("set %s, in CI", tokenVar)
+}
+
+// waitVisible returns when the registry shows the version.
+func (a *app) waitVisible(ctx context.Context, p *artifact.Packed) error {
+	c, err := a.api(ctx)
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, visibleWithin)
+	defer cancel()
+	for wait := firstPoll; ; wait = min(2*wait, maxPoll) {
+		r, err := c.Release(limited, p.Name, p.Version.String())
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil && r.Digest == p.Descriptor.Digest.String():
+			return nil
+		case err != nil && !errors.Is(err, clyde.ErrNotFound) && !errors.Is(err, clyde.ErrUnavailable) && !errors.Is(err, clyde.ErrRateLimited) && limited.Err() == nil:
+			return err
+		}
+		select {
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return clyde.Errorf(clyde.ErrUnavailable, "%s %s is pushed, and the registry does not show it after %s", p.Name, p.Version, visibleWithin).
+				WithCode("not_visible").Fix("clyde info %s@%s, in a while", p.Name, p.Version).Fix("clyde publish again: it is safe")
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (p *publication) report(out published, packed *artifact.Packed) error {
+	a := p.app
+	if a.json {
+		return a.emit("publish", out)
+	}
+	what := packed.Name.String() + " " + packed.Version.String()
+	switch {
+	case p.dryRun && out.Already:
+		a.say("%s is already published with this content: nothing would change", what)
+	case p.dryRun:
+		a.say("would publish %s: %s, %s", what, plural(out.Files, "entry"), size(out.ArchiveSize))
+	case out.Already:
+		a.say("%s is already published with this content", what)
+	default:
+		a.say("published %s", what)
+	}
+	if out.Key != "" {
+		a.say("signed with %s", out.Key)
+	}
+	rows := [][2]string{{"reference", out.Reference}, {"digest", out.Digest}}
+	if out.Page != "" {
+		rows = append(rows, [2]string{"page", out.Page})
+	}
+	return a.keyValues(rows)
+}
+
+// pageURL is where people read about a version.
+func pageURL(s site, n clyde.Name, v clyde.Version) string {
+	web := s.Web
+	if web == "" {
+		web = s.at.url()
+	}
+	return strings.TrimRight(web, "/") + "/packages/" + n.Repo() + "/" + v.String()
+}
+
+func readBlob(b artifact.Blob) ([]byte, error) {
+	r, err := b.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return readAll(r, b.Descriptor.Size, "package.yaml")
+}
+
+// push sends p, showing how far it is.
+func (a *app) push(ctx context.Context, oc *artifact.Client, repo string, p *artifact.Packed, tags []string) error {
+	var total int64
+	for _, l := range p.Layers {
+		total += l.Descriptor.Size
+	}
+	m := a.meters(ctx)
+	defer m.wait()
+	t := m.start("pushing "+p.Name.String()+" "+p.Version.String(), total)
+	err := oc.Push(ctx, repo, p, tags, t.set)
+	t.end(err == nil)
+	return err
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/clydepm/clyde-registry/config"
+	"github.com/clydepm/clyde-registry/pkg/server"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files and scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"clyde": main})
+}
+
+// TestScript runs testdata/script against the real program, with a server of
+// its own for each script that says "server".
+func TestScript(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:           filepath.Join("testdata", "script"),
+		UpdateScripts: *update,
+		Setup: func(env *testscript.Env) error {
+			home := filepath.Join(env.WorkDir, ".home")
+			for _, v := range [][2]string{
+				{"HOME", home}, {"USERPROFILE", home}, {"XDG_CONFIG_HOME", filepath.Join(home, ".config")},
+				{"DOCKER_CONFIG", filepath.Join(home, ".docker")}, {"NO_COLOR", "1"}, {"COSIGN_PASSWORD", "secret"},
+				// Nothing listens there, so that no script reaches what runs outside.
+				{"CLYDE_REGISTRY", "http://127.0.0.1:1"},
+			} {
+				env.Setenv(v[0], v[1])
+			}
+			return os.MkdirAll(home, 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"server":  scriptServer,
+			"answers": scriptAnswers,
+			"status":  scriptStatus,
+		},
+	})
+}
+
+// scriptStatus is "status N clyde ARGS...": the exit status must be N.
+func scriptStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit, ok := errors.AsType[interface {
+		error
+		ExitCode() int
+	}](err); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%s: exit status %d; want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// scriptServer is "server": it starts a registry and sets CLYDE_REGISTRY, HOST
+// (host:port) and ADMIN, the administrator's token.
+func scriptServer(ts *testscript.TestScript, _ bool, _ []string) {
+	c := config.Default()
+	c.HTTP.Addr = "127.0.0.1:0"
+	c.Data.Dir = filepath.Join(ts.Getenv("WORK"), ".server")
+	ctx, cancel := context.WithCancel(context.Background())
+	s, err := server.New(ctx, c, server.Options{})
+	ts.Check(err)
+	_, token, err := s.FirstToken(ctx)
+	ts.Check(err)
+	var wg sync.WaitGroup
+	wg.Add(1)
+	var runErr error
+	go func() {
+		defer wg.Done()
+		runErr = s.Run(ctx)
+	}()
+	ts.Defer(func() {
+		cancel()
+		wg.Wait()
+		ts.Check(errors.Join(runErr, s.Close()))
+	})
+	ts.Setenv("CLYDE_REGISTRY", s.PublicURL())
+	ts.Setenv("HOST", strings.TrimPrefix(s.PublicURL(), "http://"))
+	ts.Setenv("ADMIN", token)
+}
+
+// scriptAnswers is "answers STATUS BODY": it starts a server that answers
+// everything so, and sets CLYDE_REGISTRY.
+func scriptAnswers(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: answers STATUS BODY")
+	}
+	code, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(args[1]))
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv("CLYDE_REGISTRY", s.URL)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.URL, "http://"))
+	ts.Check(err)
+	ts.Setenv("HOST", "localhost:"+port)
+}
