@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"os"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"oras.land/oras-go/v2/registry/remote/credentials"
 
+	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/client"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -182,10 +184,23 @@ func newWhoami(a *app) *cobra.Command {
 	}
 }
 
-// tryLogin shows the token to the registry and returns whose it is.
+// tryLogin shows the token to the registry and returns whose it is. A registry
+// without our API says only whether it takes it.
 func (a *app) tryLogin(ctx context.Context, at address, user, token string) (string, error) {
 	c, err := a.apiWith(at, credential{secret: token})
 	if err != nil {
+		return "", err
+	}
+	if _, err := c.WellKnown(ctx); noAPI(err) {
+		oc, err := artifact.NewClient(artifact.ClientOptions{
+			Host: at.host, Plain: at.scheme == "http", UserAgent: userAgent(),
+			Credential: func(context.Context) (string, string, error) { return cmp.Or(user, tokenUser), token, nil },
+		})
+		if err == nil {
+			err = oc.Ping(ctx)
+		}
+		return cmp.Or(user, tokenUser), err
+	} else if err != nil {
 		return "", err
 	}
 	who, err := c.WhoAmI(ctx)
@@ -194,7 +209,7 @@ func (a *app) tryLogin(ctx context.Context, at address, user, token string) (str
 	}
 	if who.Anonymous {
 		return "", clyde.Errorf(clyde.ErrUnauthenticated, "%s does not know this token", at.host).WithCode("token_unknown").
-			Fix("copy it again; it begins with clyde_ and may have been revoked")
+			Fix("copy it again; it may have been revoked or have expired")
 	}
 	return who.Name, nil
 }

@@ -62,12 +62,10 @@ func (a *app) site(ctx context.Context) (site, error) {
 		return site{}, err
 	}
 	wk, err := c.WellKnown(ctx)
-	switch e := clyde.AsError(err); {
-	case err == nil:
-	case errors.Is(err, clyde.ErrNotFound), errors.Is(err, clyde.ErrUnauthenticated), errors.Is(err, clyde.ErrDenied),
-		e != nil && e.Code == "registry_failed" && !errors.Is(err, clyde.ErrRateLimited):
+	if noAPI(err) {
 		return site{at: at}, nil
-	default:
+	}
+	if err != nil {
 		return site{}, err
 	}
 	s := site{WellKnown: wk, at: at, hasAPI: true}
@@ -87,6 +85,19 @@ func (a *app) site(ctx context.Context) (site, error) {
 		s.at = with
 	}
 	return s, nil
+}
+
+// noAPI reports whether err, of asking for the well-known document, means that
+// the host answers and is no registry of ours: it refuses, or shows a page. A
+// gateway's 502 means nothing of the kind.
+func noAPI(err error) bool {
+	for _, kind := range []error{clyde.ErrNotFound, clyde.ErrUnauthenticated, clyde.ErrDenied, clyde.ErrInvalid} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	e := clyde.AsError(err)
+	return e != nil && e.Code == "registry_failed" && e.Err != nil // a success that could not be read
 }
 
 // oci returns a client of the OCI registry at an address, with the credentials
