@@ -67,7 +67,7 @@ type operation struct {
 func add[I, O any](s *server, o operation, handler func(context.Context, *I) (*O, error)) {
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag}, Summary: o.summary, Description: o.about,
-		DefaultStatus: o.status, MaxBodyBytes: MaxBody, BodyReadTimeout: BodyTimeout, Responses: map[string]*huma.Response{},
+		DefaultStatus: o.status, MaxBodyBytes: MaxBody + 1 /* huma refuses what reaches it */, BodyReadTimeout: BodyTimeout, Responses: map[string]*huma.Response{},
 	}
 	if o.token {
 		op.Security = []map[string][]string{{"token": {}}}

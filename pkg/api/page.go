@@ -51,7 +51,7 @@ type pageGroup struct {
 
 // page renders the page from the OpenAPI document.
 func (s *server) page() ([]byte, error) {
-	t, err := template.New("page").Funcs(template.FuncMap{"asset": s.Asset, "lower": strings.ToLower, "params": paramType}).Parse(pageHTML)
+	t, err := template.New("page").Funcs(template.FuncMap{"asset": s.Asset, "title": func(s string) string { return strings.ToUpper(s[:1]) + s[1:] }, "params": paramType}).Parse(pageHTML)
 	if err != nil {
 		return nil, fmt.Errorf("api.New: %w", err)
 	}

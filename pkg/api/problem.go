@@ -209,16 +209,21 @@ func (s *server) translate(ctx huma.Context, _ string, v any) (any, error) {
 		if i == 0 {
 			e.Msg = "the request is not valid: " + d.Location + ": " + msg
 		}
-		if strings.HasPrefix(d.Location, "body.") {
-			status = http.StatusUnprocessableEntity
+		if strings.HasPrefix(d.Location, "body") && m.Status == http.StatusUnprocessableEntity {
+			status = m.Status // well-formed, but wrong
 		}
 		e.Problems = append(e.Problems, clyde.Problem{
 			Code: "request_invalid", Pointer: "/" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(d.Location), Msg: msg,
 		})
 	}
 	switch m.Status {
-	case http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusRequestTimeout, http.StatusNotAcceptable:
-		status = m.Status
+	case http.StatusRequestEntityTooLarge:
+		status, e = m.Status, clyde.Errorf(clyde.ErrTooLarge, "the request body has more than %d bytes", MaxBody).WithCode("too_large").Fix("Send less.")
+	case http.StatusUnsupportedMediaType:
+		status, e = m.Status, clyde.Errorf(clyde.ErrInvalid, "the request body is not application/json").WithCode("media_type_unsupported").
+			Fix("Send JSON, and say so: Content-Type: application/json.")
+	case http.StatusRequestTimeout:
+		status, e = m.Status, clyde.Errorf(clyde.ErrInvalid, "the request body took more than %s", BodyTimeout).WithCode("upload_too_slow").Fix("Send it again.")
 	}
 	p := s.problem(ctx.Context(), refusal{status: status, err: e})
 	if c, ok := ctx.(*humaContext); ok {
