@@ -131,12 +131,13 @@ func (c *Client) parseRefusal(resp *http.Response, body []byte) *clyde.Error {
 		// Our registry repeats the fixes for clients that show the message alone.
 		msg = strings.TrimSuffix(msg, ". "+strings.Join(d.Fixes, " "))
 	} else {
-		for _, more := range r.Errors[1:] {
-			if more.Message != "" {
-				msg += "; " + more.Message
+		var said []string
+		for _, x := range r.Errors {
+			if x.Message != "" {
+				said = append(said, x.Message)
 			}
 		}
-		if msg == "" {
+		if msg = strings.Join(said, "; "); msg == "" {
 			msg = strings.ToLower(strings.ReplaceAll(first.Code, "_", " "))
 		}
 		msg = host + ": " + msg
