@@ -1,14 +1,26 @@
 -- name: AddToken
-INSERT INTO token (id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+INSERT INTO token (id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms,
+    account, networks, run)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: TokenByHash
-SELECT id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms
+SELECT id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms, account, networks, run
 FROM token WHERE hash = $1;
 
 -- name: Tokens
-SELECT id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms
+SELECT id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms, account, networks, run
 FROM token ORDER BY created_ms DESC, id DESC;
+
+-- name: TokensOf
+SELECT id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms, account, networks, run
+FROM token WHERE account = $1 AND account <> 0 ORDER BY created_ms DESC, id DESC;
+
+-- name: Token
+SELECT id, hash, prefix, name, admin, scopes, created_ms, expires_ms, last_used_ms, revoked_ms, account, networks, run
+FROM token WHERE id = $1;
+
+-- name: PurgeRunTokens
+DELETE FROM token WHERE run <> '' AND expires_ms <= $1;
 
 -- name: RevokeToken
 -- The first revocation's time stands.
