@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"math"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -14,13 +13,6 @@ func scanChange(s scanner) (c Change, err error) {
 	return c, err
 }
 
-func scanAudit(s scanner) (a AuditEntry, err error) {
-	var at int64
-	err = s.Scan(&a.Seq, &at, &a.Actor, &a.Action, &a.Resource, &a.Detail)
-	a.Time = fromMS(at)
-	return a, err
-}
-
 // addChange appends to the feed unless Type is "". Seq follows commit order
 // because one connection writes.
 func (db *DB) addChange(tx *tx, c Change) error {
@@ -29,17 +21,6 @@ func (db *DB) addChange(tx *tx, c Change) error {
 	}
 	tx.changes = true
 	return tx.exec("AddChange", ms(db.or(c.Time)), c.Type, c.Package, c.Version, c.Digest, c.Actor)
-}
-
-// addAudit appends to the log unless Action is "".
-func (db *DB) addAudit(tx *tx, a AuditEntry) error {
-	if a.Action == "" {
-		return nil
-	}
-	if a.Detail == "" {
-		a.Detail = "{}"
-	}
-	return tx.exec("AddAudit", ms(db.or(a.Time)), a.Actor, a.Action, a.Resource, a.Detail)
 }
 
 func (db *DB) record(tx *tx, c Change, a AuditEntry) error {
@@ -71,19 +52,4 @@ func (db *DB) Epoch(ctx context.Context) (string, error) {
 func (db *DB) RenewEpoch(ctx context.Context) (err error) {
 	defer clyde.Wrap(&err, "store.RenewEpoch")
 	return db.write(ctx, durable, func(tx *tx) error { return tx.exec("SetEpoch", newEpoch()) })
-}
-
-// Audit lists audit entries, newest first, before seq (0: newest).
-func (db *DB) Audit(ctx context.Context, before int64, n int) ([]AuditEntry, error) {
-	if before == 0 {
-		before = math.MaxInt64
-	}
-	return list(ctx, db, scanAudit, "Audit", before, n)
-}
-
-// AddAudit appends one line, durably. The database itself refuses to change
-// or remove one.
-func (db *DB) AddAudit(ctx context.Context, a AuditEntry) (err error) {
-	defer clyde.Wrap(&err, "store.AddAudit(%s)", a.Action)
-	return db.write(ctx, durable, func(tx *tx) error { return db.addAudit(tx, a) })
 }

@@ -55,7 +55,7 @@ func (db *DB) AddNamespace(ctx context.Context, name, by string) (err error) {
 		return err
 	}
 	return db.write(ctx, durable, func(tx *tx) error {
-		return tx.exec("AddNamespace", name, by, ms(db.now()))
+		return db.addNamespace(tx, name, by)
 	})
 }
 

@@ -59,10 +59,14 @@ func parseQueries(file string) map[string]string {
 	return m
 }
 
-// query returns the statement of that name; an unknown name is a bug that the
-// first call of the method finds.
+// query returns the statement of that name, or of one that auditOf made; an
+// unknown name is a bug that the first call of the method finds.
 func query(name string) string {
+	name, month, partition := strings.Cut(name, "@")
 	q, ok := queries()[name]
+	if partition {
+		q = strings.ReplaceAll(q, "audit_part", "audit_"+month)
+	}
 	if !ok {
 		panic("store: no query is named " + name)
 	}

@@ -17,7 +17,8 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // and the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 const (
@@ -96,7 +97,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 		return nil, err
 	}
 	db.writeDB.SetMaxOpenConns(1)
-	if err := migrate(ctx, db.writeDB); err != nil {
+	if err := db.migrateAlone(ctx); err != nil {
 		return nil, err
 	}
 	if db.read, err = sql.Open("sqlite", db.dsn(readerCacheKiB, "query_only(1)")); err != nil {
@@ -111,7 +112,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	}
 	db.writer.wrote = db.signal
 	return db, db.write(ctx, relaxed, func(tx *tx) error {
-		return tx.exec("InitEpoch", newEpoch())
+		return errors.Join(tx.exec("InitEpoch", newEpoch()), addLikenesses(tx), db.adoptAudit(tx))
 	})
 }
 
@@ -147,6 +148,23 @@ func (db *DB) dsn(cacheKiB int, pragmas ...string) string {
 		q.Add("_pragma", p)
 	}
 	return "file:" + (&url.URL{Path: db.path}).EscapedPath() + "?" + q.Encode()
+}
+
+// migrateAlone is migrate, again while another process that opens the new file
+// holds a lock: SQLite does not wait for the one that turns the log on.
+func (db *DB) migrateAlone(ctx context.Context) error {
+	for deadline := time.Now().Add(busyTimeout); ; {
+		err := migrate(ctx, db.writeDB)
+		var busy *sqlite.Error
+		if !errors.As(err, &busy) || busy.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // migrate brings the schema up to date.

@@ -209,8 +209,10 @@ func TestAppendOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	month := "audit_" + monthOf(time.Now())
 	for _, stmt := range []string{
-		"UPDATE audit SET actor = 'eve'", "DELETE FROM audit", "UPDATE change SET actor = 'eve'", "DELETE FROM change",
+		"UPDATE " + month + " SET actor = 'eve'", "DELETE FROM " + month,
+		"UPDATE change SET actor = 'eve'", "DELETE FROM change",
 	} {
 		if _, err := db.writer.conn.ExecContext(t.Context(), stmt); err == nil || !strings.Contains(err.Error(), "append-only") {
 			t.Errorf("%s = %v; want a refusal", stmt, err)

@@ -51,12 +51,6 @@ INSERT INTO namespace (name, actor, created_ms) VALUES ($1, $2, $3) ON CONFLICT 
 -- name: HasNamespace
 SELECT EXISTS (SELECT 1 FROM namespace WHERE name = $1);
 
--- name: AddAudit
-INSERT INTO audit (at_ms, actor, action, resource, detail) VALUES ($1, $2, $3, $4, $5);
-
--- name: Audit
-SELECT seq, at_ms, actor, action, resource, detail FROM audit WHERE seq < $1 ORDER BY seq DESC LIMIT $2;
-
 -- name: PurgeIdempotency
 DELETE FROM idempotency WHERE created_ms <= $1;
 

@@ -10,6 +10,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/store"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func testFeed(t *testing.T, db *store.DB, c *clock) {
@@ -147,7 +148,13 @@ func testAudit(t *testing.T, db *store.DB, c *clock) {
 		{Seq: 4, Time: c.Now(), Actor: "ada", Action: "token.create", Resource: "3", Detail: "{}"},
 		{Seq: 3, Time: c.Now(), Actor: "ada", Action: "token.create", Resource: "2", Detail: "{}"},
 	}
-	if diff := cmp.Diff(want, get(db.Audit(ctx, 5, 2))(t)); diff != "" {
+	got := get(db.Audit(ctx, 5, 2))(t)
+	for i := range got {
+		if i > 0 && got[i-1].Prev != got[i].Hash || len(got[i].Hash) != 64 {
+			t.Errorf("entry %d is not chained to the one before: %+v", got[i].Seq, got)
+		}
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.AuditEntry{}, "Prev", "Hash")); diff != "" {
 		t.Errorf("Audit (-want +got):\n%s", diff)
 	}
 	if n := len(get(db.Audit(ctx, 0, 9))(t)); n != 5 {

@@ -301,3 +301,17 @@ CREATE TABLE audit_month (
     to_ms      BIGINT NOT NULL,
     dropped_ms BIGINT NOT NULL  -- 0 while its table is there
 ) WITHOUT ROWID;
+
+-- +goose StatementBegin
+CREATE TRIGGER audit_part_no_update BEFORE UPDATE ON audit_part
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is append-only');
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER audit_part_no_delete BEFORE DELETE ON audit_part
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is append-only');
+END;
+-- +goose StatementEnd
