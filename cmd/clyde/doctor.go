@@ -184,7 +184,11 @@ func (d *doctor) registry(ctx context.Context, at address, cred credential) {
 	d.clock(resp.Header.Get("Date"), time.Now())
 	s, err := a.site(ctx)
 	if err != nil {
-		d.fail("api", levelFail, err)
+		check := "api"
+		if errors.Is(err, clyde.ErrUnauthenticated) {
+			check = "token"
+		}
+		d.fail(check, levelFail, err)
 		return
 	}
 	if s.hasAPI {

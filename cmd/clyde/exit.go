@@ -56,6 +56,16 @@ type shownError struct{ err error }
 func (e shownError) Error() string { return e.err.Error() }
 func (e shownError) Unwrap() error { return e.err }
 
+// manifestError is a package.yaml that is wrong: its problems are printed with
+// their places in the file at path.
+type manifestError struct {
+	path string
+	err  error
+}
+
+func (e manifestError) Error() string { return e.err.Error() }
+func (e manifestError) Unwrap() error { return e.err }
+
 // status returns the exit status for err.
 func status(ctx context.Context, err error) int {
 	var usage *usageError
@@ -135,10 +145,14 @@ func (a *app) explain(err error) errorJSON {
 			out.Candidates = append(out.Candidates, p.Name)
 		}
 	}
-	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "clyde:"), clean(strings.TrimSuffix(out.Message, ".")))
-	if len(out.Problems) > 0 {
+	said := out.Message
+	if bad, ok := errors.AsType[manifestError](err); ok {
+		a.problems(bad.path, out.Problems)
+		said = bad.path + ": " + plural(len(out.Problems.Errors()), "error")
+	} else if len(out.Problems) > 1 || len(out.Problems) == 1 && !strings.Contains(said, out.Problems[0].Msg) {
 		a.problems("package.yaml", out.Problems)
 	}
+	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "clyde:"), clean(strings.TrimSuffix(said, ".")))
 	for _, f := range out.Fixes {
 		fmt.Fprintf(a.stderr, "  try: %s\n", clean(f))
 	}

@@ -202,21 +202,17 @@ func (a *app) checkPublish(path string, data []byte, namespace string) error {
 		repo.Namespace = strings.TrimPrefix(namespace, "@")
 	}
 	if err := ps.Err(path); err != nil {
-		return err
+		return manifestError{path, err}
 	}
 	if repo.Base != "" && repo.Namespace == "" {
 		return clyde.Errorf(clyde.ErrInvalid, "%s: name %q has no namespace", path, repo.Base).WithCode("name_unqualified").
 			Fix("write name: \"@NAMESPACE/%s\" in package.yaml, or give --namespace", repo.Base)
 	}
-	m, ps = clyde.Check(data, clyde.ValidateOptions{Publish: true, Repo: repo, Tag: m.Version.String()})
+	_, ps = clyde.Check(data, clyde.ValidateOptions{Publish: true, Repo: repo, Tag: m.Version.String()})
 	if err := ps.Err(path); err != nil {
-		return err
+		return manifestError{path, err}
 	}
 	a.problems(path, ps) // warnings
-	if !m.Registry.Publish {
-		return clyde.Errorf(clyde.ErrDenied, "%s says registry.publish: false", path).WithCode("publish_off").
-			Fix("take the line out if this package is to be published")
-	}
 	return nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/client"
@@ -88,16 +87,19 @@ func (a *app) site(ctx context.Context) (site, error) {
 }
 
 // noAPI reports whether err, of asking for the well-known document, means that
-// the host answers and is no registry of ours: it refuses, or shows a page. A
-// gateway's 502 means nothing of the kind.
+// the host answers and is no registry of ours: it refuses without a problem
+// document, or shows a page. A gateway's 502 means nothing of the kind.
 func noAPI(err error) bool {
+	e := clyde.AsError(err)
+	if e == nil || e.Code != "registry_failed" {
+		return false
+	}
 	for _, kind := range []error{clyde.ErrNotFound, clyde.ErrUnauthenticated, clyde.ErrDenied, clyde.ErrInvalid} {
-		if errors.Is(err, kind) {
+		if e.Kind == kind {
 			return true
 		}
 	}
-	e := clyde.AsError(err)
-	return e != nil && e.Code == "registry_failed" && e.Err != nil // a success that could not be read
+	return e.Err != nil // a success that could not be read
 }
 
 // oci returns a client of the OCI registry at an address, with the credentials

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"net"
@@ -49,6 +50,7 @@ func TestScript(t *testing.T) {
 			"server":  scriptServer,
 			"answers": scriptAnswers,
 			"status":  scriptStatus,
+			"keyjson": scriptKeyJSON,
 		},
 	})
 }
@@ -122,4 +124,15 @@ func scriptAnswers(ts *testscript.TestScript, _ bool, args []string) {
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.URL, "http://"))
 	ts.Check(err)
 	ts.Setenv("HOST", "localhost:"+port)
+}
+
+// scriptKeyJSON is "keyjson NAME PEM OUT": it writes the request that registers
+// a public key.
+func scriptKeyJSON(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: keyjson NAME PEM OUT")
+	}
+	b, err := json.Marshal(map[string]string{"name": args[0], "pem": ts.ReadFile(args[1])})
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b, 0o600))
 }

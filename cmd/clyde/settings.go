@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -114,7 +115,7 @@ func readSettings(path string) (s settings, err error) {
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
 	if err := dec.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
-		return settings{}, bad(errors.New(strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n  ", " "), "yaml: ")))
+		return settings{}, bad(errors.New(yamlSentence(err)))
 	}
 	for _, f := range fields() {
 		if v := *f.at(&s); v != "" {
@@ -124,6 +125,16 @@ func readSettings(path string) (s settings, err error) {
 		}
 	}
 	return s, nil
+}
+
+// unknownField is how the decoder names a key that the settings do not have.
+var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
+// yamlSentence is what is wrong, without what only a Go programmer understands.
+func yamlSentence(err error) string {
+	s := strings.ReplaceAll(err.Error(), "\n  ", " ")
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "yaml: "), "unmarshal errors: ")
+	return unknownField.ReplaceAllString(s, `there is no setting "$1"`)
 }
 
 // write stores s at path, readable by its owner only and replaced whole.

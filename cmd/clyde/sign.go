@@ -136,7 +136,10 @@ func (a *app) listedKeys(ctx context.Context, l located) ([]signing.Key, error) 
 func (a *app) showReport(l located, r *signing.Report, from string, keys int) error {
 	failure := unverified(l.String(), r)
 	if e := clyde.AsError(failure); e != nil && from == "registry" {
-		if keys == 0 {
+		switch {
+		case keys == 0 && r.State == signing.StateUntrusted:
+			e.Msg = l.String() + " is signed, and the registry lists no key for @" + l.name.Namespace + " to check that with"
+		case keys == 0:
 			e.Msg += "; the registry lists no key for @" + l.name.Namespace
 		}
 		e.Fix("give --key FILE with a key that you have from its owner")
