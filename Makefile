@@ -49,7 +49,8 @@ test/clients: ## oras, crane, regctl, cosign v2 and v3, conformance (builds them
 	.ci/tool '$(CLYDE_TOOLS)' oras crane regctl cosign-v2 cosign-v3 conformance
 	CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -run '^TestClients' ./...
 
-test/all: test/clients ## what CI runs after make test
+test/all: test/clients build ## what CI runs after make test
+	DEMO_EXIT=1 ./deploy/demo.sh
 
 bench: ## side by side with plain distribution; one line a figure
 	go run ./cmd/clyde-bench
