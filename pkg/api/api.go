@@ -46,6 +46,7 @@ type Options struct {
 	Version   string                   // of the server, for the OpenAPI document
 	Asset     func(name string) string // address of a static file of the site: "style.css"
 	Limits    Limits
+	Heartbeat time.Duration // of event streams; 0 means Heartbeat
 	Log       *slog.Logger
 	Now       func() time.Time
 }
@@ -74,6 +75,9 @@ func New(o Options) (http.Handler, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = Heartbeat
 	}
 	if o.Asset == nil {
 		o.Asset = func(name string) string { return "/static/" + name }

@@ -119,7 +119,7 @@ func (s *server) follow(hc huma.Context, epoch string, since int64) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), MaxStream)
 	defer cancel()
-	beat := time.NewTicker(Heartbeat)
+	beat := time.NewTicker(s.Heartbeat)
 	defer beat.Stop()
 	for {
 		ready := s.Catalog.ChangesReady() // before looking, so that nothing slips between

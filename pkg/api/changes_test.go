@@ -275,3 +275,24 @@ func TestDownloads(t *testing.T) {
 		}
 	}
 }
+
+// A stream on which nothing happens says that it is still there.
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	e := start(t, func(o *api.Options) { o.Heartbeat = 10 * time.Millisecond })
+	ctx, cancel := context.WithCancel(t.Context())
+	_, lines := e.follow(ctx)
+	beats := 0
+	for l := range lines {
+		if strings.HasPrefix(l, ": still") {
+			if beats++; beats == 3 {
+				break
+			}
+		}
+	}
+	if beats != 3 {
+		t.Errorf("%d heartbeats; want 3", beats)
+	}
+	cancel()
+	ended(t, lines)
+}

@@ -134,6 +134,7 @@ func (s *server) document() error {
 	for _, name := range unused {
 		delete(c.Schemas.Map(), name)
 	}
+	s.amend()
 	var err error
 	if s.docs.yaml, err = o.YAML(); err != nil {
 		return err
@@ -153,8 +154,74 @@ func (s *server) document() error {
 	s.raw(base+"/openapi.json", "application/openapi+json", s.docs.json)
 	s.raw(base+"/openapi.yaml", "application/openapi+yaml", s.docs.yaml)
 	s.mux.HandleFunc("GET /api", s.showPage)
+	s.mux.HandleFunc("GET /api/{$}", s.showPage)
 	s.mux.HandleFunc("GET "+base, s.showPage)
 	return nil
+}
+
+// amend says what huma cannot know: that lists are never null, that answers
+// may gain members while requests must not have others, and examples.
+func (s *server) amend() {
+	o := s.api.OpenAPI()
+	asked := map[string]bool{"Scope": true}
+	replies := s.replies()
+	for _, item := range o.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op == nil {
+				continue
+			}
+			for _, p := range op.Parameters {
+				solid(p.Schema)
+				if p.Schema != nil && p.Ref == "" {
+					if len(p.Schema.Examples) > 0 {
+						p.Example = p.Schema.Examples[0]
+					}
+					p.Schema.Description, p.Schema.Examples = "", nil // the parameter says it
+				}
+			}
+			for status, r := range op.Responses {
+				if m := r.Content["application/json"]; m != nil && status[0] == '2' {
+					m.Example = plain(replies[op.OperationID])
+				}
+			}
+			if op.RequestBody != nil {
+				if m := op.RequestBody.Content["application/json"]; m != nil {
+					m.Example = plain(requests[op.OperationID])
+					asked[last(m.Schema.Ref)] = true
+				}
+			}
+		}
+	}
+	for name, sc := range o.Components.Schemas.Map() {
+		if !asked[name] {
+			sc.AdditionalProperties = nil
+		}
+		for field, f := range sc.Properties {
+			solid(f)
+			if f.Description == "" && f.Ref == "" {
+				f.Description = note(name, field)
+			}
+		}
+	}
+}
+
+// solid takes away that a list may be null.
+func solid(sc *huma.Schema) {
+	if sc != nil && sc.Type == "array" {
+		sc.Nullable = false
+	}
+}
+
+// plain is v as JSON has it, so that the YAML form has the same members.
+func plain(v any) (out any) {
+	b, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(b, &out)
+	}
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 // raw serves bytes that never change while the server runs.

@@ -1,13 +1,17 @@
 package api_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/api"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
 const helloPath = "/api/v1/packages/acme/hello"
@@ -304,5 +308,22 @@ func TestFilesAreNoPages(t *testing.T) {
 	}
 	if a := e.get(helloPath+"/versions/1.0.0/files/README.md", "Range", "bytes=2-6"); a.StatusCode != http.StatusPartialContent || string(a.body) != "Hello" {
 		t.Errorf("range = %d %q; want 206 Hello", a.StatusCode, a.body)
+	}
+}
+
+// What fails inside is logged, and says nothing of the inside.
+func TestInternalErrors(t *testing.T) {
+	t.Parallel()
+	e := start(t, func(o *api.Options) {
+		o.Ready = func(context.Context) error { return errors.New("dial tcp 10.0.0.7: refused") }
+		o.Publish = func(context.Context, account.Principal, []byte, io.Reader, string) (clyde.Name, string, error) {
+			panic("secret")
+		}
+	})
+	yaml, src := part{"package.yaml", "", []byte(manifest("@acme/hello", "1.0.0"))}, part{"archive", "", tarball(t, page...)}
+	for name, a := range map[string]answer{"error": e.get("/readyz"), "panic": e.upload([]part{yaml, src})} {
+		if p := a.problem(t); p.Status != 500 || p.Code != "internal" || strings.Contains(string(a.body), "10.0.0.7") || strings.Contains(string(a.body), "secret") {
+			t.Errorf("%s = %s; want a bare 500", name, a.body)
+		}
 	}
 }

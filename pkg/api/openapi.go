@@ -53,13 +53,10 @@ var tags = []*huma.Tag{
 type operation struct {
 	id, method, path, tag string
 	summary, about        string
-	status                int                   // of success; 0: 200, or 204 without a body
-	errors                []int                 // besides those of every operation
-	token                 bool                  // must be signed in
-	content               map[string]any        // media type of a raw answer → example
-	example               any                   // of a JSON answer
-	body                  int64                 // bytes of the largest JSON body; 0: MaxBody
-	headers               map[string]huma.Param // of the answer
+	status                int            // of success; 0: 200, or 204 without a body
+	errors                []int          // besides those of every operation
+	token                 bool           // must be signed in
+	content               map[string]any // media type of a raw answer → example
 }
 
 // add registers an operation. What its handler returns as an error becomes a

@@ -87,6 +87,14 @@ func TestOpenAPIIsComplete(t *testing.T) {
 					t.Errorf("%s: 403 is not described", at)
 				}
 			}
+			for status, r := range op.Responses {
+				if m, ok := r.Content["application/json"]; ok && m.Example == nil {
+					t.Errorf("%s: %s has no example", at, status)
+				}
+			}
+			if m, ok := op.RequestBody.Content["application/json"]; ok && m.Example == nil {
+				t.Errorf("%s: the body has no example", at)
+			}
 			for _, p := range op.Parameters {
 				if p.Ref == "" && p.Description == "" {
 					t.Errorf("%s: parameter %s has no description", at, p.Name)
@@ -100,6 +108,13 @@ func TestOpenAPIIsComplete(t *testing.T) {
 				if !found {
 					t.Errorf("%s: path parameter %s is missing", at, m[1])
 				}
+			}
+		}
+	}
+	for name, sc := range doc.Components["schemas"] {
+		for field, f := range sc.(map[string]any)["properties"].(map[string]any) {
+			if p := f.(map[string]any); p["description"] == nil && p["$ref"] == nil {
+				t.Errorf("%s.%s has no description", name, field)
 			}
 		}
 	}
@@ -122,7 +137,12 @@ type operation struct {
 		Name, In, Description string
 		Ref                   string `json:"$ref"`
 	}
-	Responses map[string]any
+	RequestBody media
+	Responses   map[string]media
+}
+
+type media struct {
+	Content map[string]struct{ Example any }
 }
 
 // The page needs no script, loads nothing from elsewhere, and its own links

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
@@ -54,10 +55,29 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		s.unrouted(w, r)
 		return
 	}
-	s.mux.ServeHTTP(out, r)
+	s.call(out, r)
 	if out.finish() && k == reads {
 		s.buckets.refund(reads, c.caller)
 	}
+}
+
+// call lets the handler answer. A panic becomes a problem document, unless
+// part of the answer is gone already.
+func (s *server) call(out *reply, r *http.Request) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler || out.streamed {
+			panic(p)
+		}
+		s.Log.ErrorContext(r.Context(), "api: panic", "id", out.c.id, "panic", p, "stack", string(debug.Stack()))
+		out.buf.Reset()
+		out.status = 0
+		s.write(out, r, s.problem(r.Context(), errInternal))
+	}()
+	s.mux.ServeHTTP(out, r)
 }
 
 // publishing counts once its package.yaml is read, which tells a new package

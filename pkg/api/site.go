@@ -36,11 +36,7 @@ func (s *server) site() {
 		id: "get-registry", method: "GET", path: "/.well-known/clyde/registry.json", tag: "registry", summary: "Where everything is",
 		about: "Addresses to start from: whoever knows the registry's address finds the rest here.",
 	}, func(context.Context, *struct{}) (*wellKnownOutput, error) {
-		u := s.PublicURL
-		return &wellKnownOutput{WellKnown{
-			API: u + base, Index: u + base + "/index/{namespace}/{name}.ndjson", Changes: u + base + "/changes", OpenAPI: u + base + "/openapi.json",
-			Web: u, OCI: OCI{Host: s.host}, Keys: u + base + "/namespaces/{namespace}/keys",
-		}}, nil
+		return &wellKnownOutput{s.wellKnown()}, nil
 	})
 	alive := func(context.Context, *struct{}) (*healthOutput, error) { return &healthOutput{Health{"ok"}}, nil }
 	add(s, operation{
@@ -64,4 +60,12 @@ func (s *server) health(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mux.ServeHTTP(w, r)
+}
+
+func (s *server) wellKnown() WellKnown {
+	u := s.PublicURL
+	return WellKnown{
+		API: u + base, Index: u + base + "/index/{namespace}/{name}.ndjson", Changes: u + base + "/changes", OpenAPI: u + base + "/openapi.json",
+		Web: u, OCI: OCI{Host: s.host}, Keys: u + base + "/namespaces/{namespace}/keys",
+	}
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -30,11 +31,18 @@ type Dependencies struct {
 	Items []catalog.Dependency `json:"items"`
 }
 
+// Signatures are what verification found about a version.
+type Signatures struct {
+	State   string          `json:"state" enum:"verified,untrusted,unsigned,invalid" doc:"verified: by a key of the namespace; untrusted: by another; invalid: about something else"`
+	Report  json.RawMessage `json:"report" doc:"each signature and what became of it; null where nothing was looked at"`
+	Checked *time.Time      `json:"checked_at,omitempty" doc:"absent where it is not known"`
+}
+
 type (
 	releasesOutput     struct{ Body Releases }
 	releaseOutput      struct{ Body catalog.Release }
 	dependenciesOutput struct{ Body Dependencies }
-	signaturesOutput   struct{ Body catalog.Signatures }
+	signaturesOutput   struct{ Body Signatures }
 )
 
 type resolveInput struct {
@@ -128,7 +136,7 @@ func (s *server) versions() {
 		if len(sig.Report) == 0 {
 			sig.Report = json.RawMessage("null")
 		}
-		return &signaturesOutput{sig}, s.unknown(ctx, ref.Name, err)
+		return &signaturesOutput{Signatures{State: sig.State, Report: sig.Report, Checked: moment(sig.Checked)}}, s.unknown(ctx, ref.Name, err)
 	})
 	add(s, operation{
 		id: "get-index", method: "GET", path: base + "/index/{namespace}/{name}.ndjson", tag: "packages", summary: "Get the index of a package",
