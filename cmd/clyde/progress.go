@@ -32,7 +32,7 @@ func (a *app) meters(ctx context.Context) *meters {
 	switch {
 	case a.quiet || a.progressFlag == "none":
 		m.mode = "none"
-	case a.progressFlag != "plain" && isTerminal(a.stderr):
+	case a.progressFlag != "plain" && isTerminal(a.stderr) && terminalWidth(a.stderr) > 0:
 		m.mode = "bars"
 		m.bars = mpb.NewWithContext(ctx, mpb.WithOutput(a.stderr), mpb.WithWidth(30))
 	}

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -80,29 +79,35 @@ func scriptStatus(ts *testscript.TestScript, neg bool, args []string) {
 // scriptServer is "server": it starts a registry and sets CLYDE_REGISTRY, HOST
 // (host:port) and ADMIN, the administrator's token.
 func scriptServer(ts *testscript.TestScript, _ bool, _ []string) {
+	url, token, stop, err := startServer(filepath.Join(ts.Getenv("WORK"), ".server"))
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(stop()) })
+	ts.Setenv("CLYDE_REGISTRY", url)
+	ts.Setenv("HOST", strings.TrimPrefix(url, "http://"))
+	ts.Setenv("ADMIN", token)
+}
+
+// startServer runs a registry with its data in dir until stop is called.
+func startServer(dir string) (url, token string, stop func() error, err error) {
 	c := config.Default()
 	c.HTTP.Addr = "127.0.0.1:0"
-	c.Data.Dir = filepath.Join(ts.Getenv("WORK"), ".server")
+	c.Data.Dir = dir
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := server.New(ctx, c, server.Options{})
-	ts.Check(err)
-	_, token, err := s.FirstToken(ctx)
-	ts.Check(err)
-	var wg sync.WaitGroup
-	wg.Add(1)
-	var runErr error
-	go func() {
-		defer wg.Done()
-		runErr = s.Run(ctx)
-	}()
-	ts.Defer(func() {
+	if err != nil {
 		cancel()
-		wg.Wait()
-		ts.Check(errors.Join(runErr, s.Close()))
-	})
-	ts.Setenv("CLYDE_REGISTRY", s.PublicURL())
-	ts.Setenv("HOST", strings.TrimPrefix(s.PublicURL(), "http://"))
-	ts.Setenv("ADMIN", token)
+		return "", "", nil, err
+	}
+	if _, token, err = s.FirstToken(ctx); err != nil {
+		cancel()
+		return "", "", nil, errors.Join(err, s.Close())
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return s.PublicURL(), token, func() error {
+		cancel()
+		return errors.Join(<-done, s.Close())
+	}, nil
 }
 
 // scriptAnswers is "answers STATUS BODY": it starts a server that answers

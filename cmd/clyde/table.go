@@ -101,12 +101,24 @@ func renderTable(cols []column, rows [][]string, total int, title func(string) s
 	return b.String()
 }
 
-// width is how wide the terminal is that w writes to.
+// width is how wide a table for w may be.
 func width(w any) int {
-	if f, ok := w.(*os.File); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
-			return n
-		}
+	if n := terminalWidth(w); n > 0 {
+		return n
 	}
 	return defaultWidth
+}
+
+// terminalWidth is how many columns the terminal w has, 0 where it does not
+// say: some consoles of containers and CI do not.
+func terminalWidth(w any) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	n, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return n
 }

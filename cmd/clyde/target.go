@@ -69,7 +69,6 @@ func (r reference) name() clyde.Name {
 // packages it may mean.
 type shortName struct {
 	*usageError
-	base       string
 	candidates []client.Package
 }
 
@@ -209,7 +208,10 @@ func (a *app) qualified(ctx context.Context, t target) error {
 	if len(found) == 0 {
 		return clyde.Errorf(clyde.ErrNotFound, "no package is called %q", base).WithCode("package_unknown").Fix("clyde search %s", base)
 	}
-	e := shortName{usagef("%q is short for %s; say which one you mean", base, plural(len(found), "package")), base, found}
+	e := shortName{usagef("%q is a short name, and nothing goes by one; write the name in full", base), found}
+	if len(found) > 1 {
+		e.msg = fmt.Sprintf("%q is short for %s; say which one you mean", base, plural(len(found), "package"))
+	}
 	for _, p := range found[:min(len(found), maxCandidates)] {
 		why := ""
 		if p.Description != "" {
