@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/clydepm/clyde-registry/config"
@@ -50,6 +53,7 @@ func TestScript(t *testing.T) {
 			"answers": scriptAnswers,
 			"status":  scriptStatus,
 			"keyjson": scriptKeyJSON,
+			"foreign": scriptForeign,
 		},
 	})
 }
@@ -108,6 +112,23 @@ func startServer(dir string) (url, token string, stop func() error, err error) {
 		cancel()
 		return errors.Join(<-done, s.Close())
 	}, nil
+}
+
+// scriptForeign is "foreign": it starts an OCI registry that is not ours and
+// wants the password "secret", and sets CLYDE_REGISTRY and HOST.
+func scriptForeign(ts *testscript.TestScript, _ bool, _ []string) {
+	h := registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0)))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != "secret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="foreign"`)
+			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}`, http.StatusUnauthorized)
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv("CLYDE_REGISTRY", s.URL)
+	ts.Setenv("HOST", strings.TrimPrefix(s.URL, "http://"))
 }
 
 // scriptAnswers is "answers STATUS BODY": it starts a server that answers
