@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -87,6 +88,11 @@ func add[I, O any](s *server, o operation, handler func(context.Context, *I) (*O
 		op.Responses[strconv.Itoa(status)] = r
 	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		if c := callOf(ctx); c.w != nil && !safe(o.method) && o.id != "publish" {
+			// huma's deadline was for reading the body. Left on the connection it
+			// would end the context of a handler that takes longer.
+			_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+		}
 		out, err := handler(ctx, in)
 		if err != nil {
 			return nil, s.problem(ctx, err)

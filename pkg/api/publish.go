@@ -55,6 +55,8 @@ func (s *server) publish() {
 
 func (s *server) publishPackage(ctx context.Context, in *publishInput) (_ *publishOutput, err error) {
 	c := callOf(ctx)
+	body := newUpload(in.w, in.r, artifact.MaxArchive+artifact.MaxConfig+uploadOverhead)
+	defer func() { body.end(err != nil) }()
 	if err := needToken(c.who, "publishing"); err != nil {
 		return nil, err
 	}
@@ -63,8 +65,6 @@ func (s *server) publishPackage(ctx context.Context, in *publishInput) (_ *publi
 		return nil, err
 	}
 	defer release()
-	body := newUpload(in.w, in.r, artifact.MaxArchive+artifact.MaxConfig+uploadOverhead)
-	defer func() { body.end(err != nil) }()
 	form, err := s.openForm(in.r, body)
 	if err != nil {
 		return nil, err
@@ -251,6 +251,9 @@ func (a *archiveReader) Read(b []byte) (int, error) {
 		} else if !errors.Is(more, io.EOF) {
 			return n, a.f.body.explain(more)
 		}
+		// All is here. What follows may take longer than any read: a deadline
+		// left on the connection would end the request's context.
+		_ = a.f.body.ctl.SetReadDeadline(time.Time{})
 	case err != nil:
 		err = a.f.body.explain(err)
 	}

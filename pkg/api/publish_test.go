@@ -258,3 +258,20 @@ func TestPublishThenFound(t *testing.T) {
 		t.Errorf("search by header right after the 201: %+v, %v; want it found", page, err)
 	}
 }
+
+// Who sends much and is refused reads why, although nobody reads the rest.
+func TestRefusedLargeUpload(t *testing.T) {
+	t.Parallel()
+	e := start(t, nil)
+	other := e.scoped("other", "@else/*", account.Publish)
+	big := make([]byte, 24<<20)
+	copy(big, "\x1f\x8b")
+	for range 4 {
+		for token, want := range map[string]error{"": clyde.ErrUnauthenticated, other: clyde.ErrDenied} {
+			_, err := e.client(token).Publish(t.Context(), []byte(manifest("@acme/hello", "1.0.0")), bytes.NewReader(big), artifact.TypeSourceGzip, "")
+			if !errors.Is(err, want) {
+				t.Errorf("Publish = %v; want %v", err, want)
+			}
+		}
+	}
+}
