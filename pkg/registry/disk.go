@@ -18,6 +18,8 @@ type disk interface {
 	driver.StorageDriver
 	// Sync makes everything written so far durable.
 	Sync(ctx context.Context) error
+	// Flush also writes it to its place, for those who read the directory.
+	Flush(ctx context.Context) error
 	// OpenBlob opens a blob's file and says how large it is.
 	OpenBlob(d digest.Digest) (*os.File, int64, error)
 	// HasBlob reports whether repo links the blob.

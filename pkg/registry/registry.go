@@ -152,6 +152,10 @@ func New(ctx context.Context, o Options) (_ *Registry, err error) {
 	}, nil
 }
 
+// Flush writes everything pushed so far to its place below Root, in
+// distribution's layout, for whoever reads the directory: a backup.
+func (r *Registry) Flush(ctx context.Context) error { return r.disk.Flush(ctx) }
+
 // Close releases the storage. Requests in hand must have ended.
 func (r *Registry) Close() error { return r.disk.Close() }
 

@@ -47,6 +47,10 @@ func (p *Parts) Backup(ctx context.Context, path string) (info BackupInfo, err e
 	if err := p.DB.Backup(ctx, db); err != nil {
 		return info, err
 	}
+	// Small files of the last pushes may be in the registry's journal alone.
+	if err := p.Registry.Flush(ctx); err != nil {
+		return info, err
+	}
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return info, err

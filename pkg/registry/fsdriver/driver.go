@@ -102,6 +102,15 @@ func (d *Driver) Sync(ctx context.Context) error {
 	return nil
 }
 
+// Flush is Sync, and when it returns everything stored before the call is in
+// the tree as well, where others than this driver can read it: a backup.
+func (d *Driver) Flush(ctx context.Context) error {
+	if err := d.disk.flush(ctx); err != nil {
+		return fmt.Errorf("fsdriver: %w", err)
+	}
+	return nil
+}
+
 // Close makes everything durable in the tree and removes the journal. Writes
 // fail after it; a second call does nothing.
 func (d *Driver) Close() error {

@@ -351,3 +351,15 @@ func (d *disk) close() (err error) {
 	}
 	return d.files.SyncDir(d.own)
 }
+
+// flush makes everything stored before the call durable and writes it to its
+// place in the tree.
+func (d *disk) flush(ctx context.Context) error {
+	if err := d.sync(ctx); err != nil {
+		return err
+	}
+	d.settle()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.settleErr
+}
