@@ -10,6 +10,8 @@ import (
 	"errors"
 	"hash/crc32"
 	"net/http"
+	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -69,30 +71,27 @@ func hashToken(s string) []byte {
 	return h[:]
 }
 
-// Tokens is what Accounts needs of the store.
-type Tokens interface {
-	AddToken(ctx context.Context, t store.Token, audit store.AuditEntry) error
-	TokenByHash(ctx context.Context, hash []byte) (store.Token, error)
-	Tokens(ctx context.Context) ([]store.Token, error)
-	RevokeToken(ctx context.Context, id string, audit store.AuditEntry) error
-	TouchToken(ctx context.Context, id string, at time.Time) error
-}
-
 // Accounts authenticates requests and makes tokens.
 type Accounts struct {
-	db  Tokens
+	db  Store
 	now func() time.Time
 
 	mu      sync.Mutex
-	touched map[string]time.Time // token ID → last write of LastUsed
+	touched map[string]time.Time // ID of a token or session → last write of its use
+
+	throttle throttle
+	hashing  chan struct{} // one place for each password hashed at a time
 }
 
 // New returns Accounts over db; now nil means time.Now.
-func New(db Tokens, now func() time.Time) *Accounts {
+func New(db Store, now func() time.Time) *Accounts {
 	if now == nil {
 		now = time.Now
 	}
-	return &Accounts{db: db, now: now, touched: map[string]time.Time{}}
+	return &Accounts{
+		db: db, now: now, touched: map[string]time.Time{},
+		throttle: throttle{now: now}, hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0))),
+	}
 }
 
 // TokenSpec says what a new token is for.
@@ -101,6 +100,9 @@ type TokenSpec struct {
 	Admin   bool
 	Scopes  []Scope
 	Expires time.Time // zero: never
+
+	Networks []netip.Prefix // where it may be used from; none: anywhere
+	Run      *Run           // the CI run it is for; only Mint takes it
 }
 
 // Create stores a new token on behalf of by and returns its secret, which is
@@ -109,42 +111,7 @@ func (a *Accounts) Create(ctx context.Context, by Principal, spec TokenSpec) (st
 	if err := RequireAdmin(by, "making a token"); err != nil {
 		return "", store.Token{}, err
 	}
-	if err := checkTokenName(spec.Name); err != nil {
-		return "", store.Token{}, err
-	}
-	if !spec.Admin && len(spec.Scopes) == 0 {
-		return "", store.Token{}, clyde.Errorf(clyde.ErrInvalid, "token %q: grants nothing; name at least one action and package", spec.Name)
-	}
-	for _, s := range spec.Scopes {
-		if err := s.check(); err != nil {
-			return "", store.Token{}, err
-		}
-	}
-	if len(spec.Scopes) > MaxScopes {
-		return "", store.Token{}, clyde.Errorf(clyde.ErrInvalid, "token %q: has %d scopes; the limit is %d", spec.Name, len(spec.Scopes), MaxScopes)
-	}
-	if !spec.Expires.IsZero() && !spec.Expires.After(a.now()) {
-		return "", store.Token{}, clyde.Errorf(clyde.ErrInvalid, "token %q: expires in the past", spec.Name)
-	}
-	scopes, err := json.Marshal(spec.Scopes)
-	if err != nil {
-		return "", store.Token{}, err
-	}
-	detail, err := json.Marshal(map[string]any{"name": spec.Name, "admin": spec.Admin, "scopes": spec.Scopes, "expires": spec.Expires})
-	if err != nil {
-		return "", store.Token{}, err
-	}
-	secret := NewToken()
-	hash := hashToken(secret)
-	t := store.Token{
-		ID: strings.ToLower(encoding.EncodeToString(hash[:5])), Hash: hash, Prefix: secret[:len(TokenPrefix)+6],
-		Name: spec.Name, Admin: spec.Admin, Scopes: scopes, Created: a.now().UTC(), Expires: spec.Expires,
-	}
-	err = a.db.AddToken(ctx, t, store.AuditEntry{Time: t.Created, Actor: by.String(), Action: "token.create", Resource: t.ID, Detail: string(detail)})
-	if err != nil {
-		return "", store.Token{}, err
-	}
-	return secret, t, nil
+	return a.Mint(ctx, by, 0, spec)
 }
 
 // checkTokenName refuses names that cannot stand in a log or an audit line, or
@@ -172,7 +139,7 @@ func (a *Accounts) Revoke(ctx context.Context, by Principal, id string) error {
 	if err := RequireAdmin(by, "revoking a token"); err != nil {
 		return err
 	}
-	return a.db.RevokeToken(ctx, id, store.AuditEntry{Time: a.now().UTC(), Actor: by.String(), Action: "token.revoke", Resource: id})
+	return a.db.RevokeToken(ctx, id, a.audit(by, "token.revoke", id))
 }
 
 // errBadToken says why to whoever holds the secret; who does not learns nothing
@@ -206,11 +173,19 @@ func (a *Accounts) Authenticate(r *http.Request) (Principal, error) {
 	} else {
 		return Principal{}, errBadToken("only Basic and Bearer are understood")
 	}
-	return a.Token(r.Context(), secret)
+	return a.TokenFrom(r.Context(), secret, remoteAddr(r))
 }
 
-// Token returns the principal that a secret stands for.
+// Token returns the principal that a secret stands for, used from an address
+// that is not known.
 func (a *Accounts) Token(ctx context.Context, secret string) (Principal, error) {
+	return a.TokenFrom(ctx, secret, netip.Addr{})
+}
+
+// TokenFrom returns the principal that a secret, used from addr, stands for. A
+// token of an account holds what the account holds now; one of a suspended
+// account is known and may do nothing but read what is public.
+func (a *Accounts) TokenFrom(ctx context.Context, secret string, addr netip.Addr) (Principal, error) {
 	if !WellFormed(secret) {
 		return Principal{}, errBadToken("it is not a token of this registry (mistyped or cut off?)")
 	}
@@ -226,30 +201,67 @@ func (a *Accounts) Token(ctx context.Context, secret string) (Principal, error) 
 	case !t.Expires.IsZero() && !a.now().Before(t.Expires):
 		return Principal{}, errBadToken("it expired on " + t.Expires.UTC().Format(time.DateOnly))
 	}
-	p := Principal{ID: t.ID, Name: t.Name, Admin: t.Admin}
-	if len(t.Scopes) > 0 {
-		if err := json.Unmarshal(t.Scopes, &p.Scopes); err != nil {
-			return Principal{}, err
+	p, err := a.holder(ctx, t)
+	if err != nil {
+		return Principal{}, err
+	}
+	p.Addr = addr
+	a.touch(ctx, t.ID)
+	return p, nil
+}
+
+// holder is the principal of a token in force.
+func (a *Accounts) holder(ctx context.Context, t store.Token) (Principal, error) {
+	p := Principal{ID: t.ID, Name: t.Name, Token: t.Name, Admin: t.Admin}
+	for _, f := range []struct {
+		from []byte
+		to   any
+	}{{t.Scopes, &p.Scopes}, {t.Networks, &p.Networks}, {t.Run, &p.Run}} {
+		if len(f.from) > 0 {
+			if err := json.Unmarshal(f.from, f.to); err != nil {
+				return Principal{}, err
+			}
 		}
 	}
-	a.touch(ctx, t.ID)
+	if t.Account == 0 {
+		return p, nil
+	}
+	acct, err := a.db.Account(ctx, t.Account)
+	if errors.Is(err, clyde.ErrNotFound) {
+		return Principal{}, errBadToken("its account is gone")
+	}
+	if err != nil {
+		return Principal{}, err
+	}
+	if err := a.own(ctx, &p, acct); err != nil {
+		return Principal{}, err
+	}
+	p.Admin = t.Admin && acct.Admin && p.Suspended == ""
+	if acct.Admin && !p.Admin && p.Suspended == "" {
+		p.Roles = append(p.Roles, Role{Pattern: "*", Name: RoleOwner, Via: viaAdmin})
+	}
 	return p, nil
 }
 
 // touch records the use of a token at most every touchEach.
 func (a *Accounts) touch(ctx context.Context, id string) {
+	if a.due(id) {
+		// Losing this write costs a coarse timestamp, so its error is no reason to refuse the request.
+		_ = a.db.TouchToken(ctx, id, a.now())
+	}
+}
+
+// due reports whether the use of id is to be recorded, at most every touchEach.
+func (a *Accounts) due(id string) bool {
 	now := a.now()
 	a.mu.Lock()
-	due := now.Sub(a.touched[id]) >= touchEach
-	if due {
-		if len(a.touched) >= maxCached {
-			clear(a.touched)
-		}
-		a.touched[id] = now
+	defer a.mu.Unlock()
+	if last, ok := a.touched[id]; ok && now.Sub(last) < touchEach {
+		return false
 	}
-	a.mu.Unlock()
-	if due {
-		// Losing this write costs a coarse timestamp, so its error is no reason to refuse the request.
-		_ = a.db.TouchToken(ctx, id, now)
+	if len(a.touched) >= maxCached {
+		clear(a.touched)
 	}
+	a.touched[id] = now
+	return true
 }

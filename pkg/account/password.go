@@ -1,0 +1,230 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+// Limits of a password. The least is OWASP ASVS 2.1.1's; the most only bounds
+// the work of hashing.
+const (
+	MinPassword = 12   // characters
+	MaxPassword = 1024 // bytes
+)
+
+// Parameters of argon2id: OWASP's password storage cheat sheet, first choice.
+const (
+	argonMemory = 19 << 10 // KiB
+	argonTime   = 2
+	argonLanes  = 1
+	argonSalt   = 16 // bytes
+	argonKey    = 32 // bytes
+)
+
+// Limits of signing in by password. Ours: a person who mistypes is not held up,
+// and a guesser gets some thousand tries a day.
+const (
+	loginBurst  = 10
+	loginEach   = time.Minute // one more try for a login
+	addrBurst   = 20
+	addrEach    = 30 * time.Second // one more try for an address
+	maxBuckets  = 10000
+	ipv6Network = 64 // bits: what one person has
+)
+
+var b64 = base64.RawStdEncoding
+
+// hashPassword returns the PHC string of a password with a new salt.
+func (a *Accounts) hashPassword(ctx context.Context, password string) (string, error) {
+	salt := make([]byte, argonSalt)
+	_, _ = rand.Read(salt) // crypto/rand.Read never fails (Go 1.24)
+	key, err := a.derive(ctx, password, salt)
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonLanes, b64.EncodeToString(salt), b64.EncodeToString(key)), err
+}
+
+// derive runs argon2id, as many at a time as there are processors, so that a
+// burst of sign ins takes a bounded amount of memory.
+func (a *Accounts) derive(ctx context.Context, password string, salt []byte) ([]byte, error) {
+	select {
+	case a.hashing <- struct{}{}:
+		defer func() { <-a.hashing }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonLanes, argonKey), nil
+}
+
+// matches reports whether a PHC string is of password. For "" the same work is
+// done and the answer is no.
+func (a *Accounts) matches(ctx context.Context, phc, password string) (bool, error) {
+	salt, want := make([]byte, argonSalt), make([]byte, argonKey)
+	ok := phc != ""
+	if ok {
+		parts := strings.Split(phc, "$")
+		params := fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$", argon2.Version, argonMemory, argonTime, argonLanes)
+		if len(parts) != 6 || !strings.HasPrefix(phc, params) {
+			return false, errors.New("account: a stored password has other parameters than these")
+		}
+		var errSalt, errKey error
+		salt, errSalt = b64.DecodeString(parts[4])
+		want, errKey = b64.DecodeString(parts[5])
+		if err := errors.Join(errSalt, errKey); err != nil {
+			return false, err
+		}
+	}
+	key, err := a.derive(ctx, password, salt)
+	if err != nil {
+		return false, err
+	}
+	return subtle.ConstantTimeCompare(key, want) == 1 && ok, nil
+}
+
+// SetPassword sets the password by which an account signs in; "" removes it.
+// The account itself needs a recent sign in; an administrator may set
+// another's. Every other session of the account ends.
+func (a *Accounts) SetPassword(ctx context.Context, by Principal, account int64, password string) (err error) {
+	defer clyde.Wrap(&err, "account.SetPassword")
+	if by.Account != account || by.Session == "" {
+		if err := RequireAdmin(by, "setting another's password"); err != nil {
+			return err
+		}
+	}
+	if err := RequireRecent(by, a.now(), "setting a password"); err != nil {
+		return err
+	}
+	phc := ""
+	if password != "" {
+		if err := checkPassword(password); err != nil {
+			return err
+		}
+		if phc, err = a.hashPassword(ctx, password); err != nil {
+			return err
+		}
+	}
+	acct, err := a.db.Account(ctx, account)
+	if err != nil {
+		return err
+	}
+	keep := ""
+	if by.Account == account {
+		keep = by.Session
+	}
+	return a.db.SetPassword(ctx, account, phc, keep, a.audit(by, "account.password", "account:"+acct.Login))
+}
+
+func checkPassword(s string) error {
+	switch n := utf8.RuneCountInString(s); {
+	case !utf8.ValidString(s):
+		return clyde.Errorf(clyde.ErrInvalid, "the password is not text").WithCode("password_invalid")
+	case n < MinPassword:
+		return clyde.Errorf(clyde.ErrInvalid, "the password has %d characters; the least is %d", n, MinPassword).WithCode("password_invalid").
+			Fix("A few words in a row are easy to remember.")
+	case len(s) > MaxPassword:
+		return clyde.Errorf(clyde.ErrInvalid, "the password is %d bytes long; the limit is %d", len(s), MaxPassword).WithCode("password_invalid")
+	}
+	return nil
+}
+
+// CheckPassword returns the account that a login and a password sign in. A
+// login that is unknown, one without a password and a wrong password are the
+// same clyde.ErrUnauthenticated with code "login_failed", after the same work.
+// Too many tries are clyde.ErrRateLimited, for unknown logins too.
+func (a *Accounts) CheckPassword(ctx context.Context, login, password string, addr netip.Addr) (_ store.Account, err error) {
+	defer clyde.Wrap(&err, "account.CheckPassword")
+	if wait := a.throttle.take("login:"+strings.ToLower(login), loginBurst, loginEach, "addr:"+network64(addr), addrBurst, addrEach); wait > 0 {
+		return store.Account{}, clyde.Errorf(clyde.ErrRateLimited, "too many tries to sign in; try again in %d seconds", int(wait/time.Second)+1).WithCode("login_throttled")
+	}
+	acct, err := a.db.AccountByLogin(ctx, login)
+	if err != nil && !errors.Is(err, clyde.ErrNotFound) {
+		return store.Account{}, err
+	}
+	if len(password) > MaxPassword {
+		password = password[:MaxPassword+1] // no password is as long
+	}
+	ok, err := a.matches(ctx, acct.Password, password)
+	if err != nil {
+		return store.Account{}, err
+	}
+	if !ok {
+		return store.Account{}, clyde.Errorf(clyde.ErrUnauthenticated, "the login or the password is wrong").WithCode("login_failed")
+	}
+	a.throttle.forget("login:" + strings.ToLower(login))
+	return acct, nil
+}
+
+// network64 is what counts as one address.
+func network64(addr netip.Addr) string {
+	addr = addr.Unmap()
+	if addr.Is6() {
+		if p, err := addr.Prefix(ipv6Network); err == nil {
+			return p.String()
+		}
+	}
+	return addr.String()
+}
+
+// throttle is a set of token buckets.
+type throttle struct {
+	now func() time.Time
+	mu  sync.Mutex
+	m   map[string]bucket
+}
+
+// bucket is full at a time in the past: what is left follows from that.
+type bucket struct{ full time.Time }
+
+// take takes a try from both buckets, or from neither, and returns how long to
+// wait in that case.
+func (t *throttle) take(k1 string, burst1 int, each1 time.Duration, k2 string, burst2 int, each2 time.Duration) time.Duration {
+	now := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.m) >= maxBuckets {
+		for k, b := range t.m {
+			if !b.full.After(now) {
+				delete(t.m, k)
+			}
+		}
+		if len(t.m) >= maxBuckets {
+			clear(t.m) // somebody floods us: the buckets of addresses fill again at once
+		}
+	}
+	if t.m == nil {
+		t.m = map[string]bucket{}
+	}
+	next := func(k string, burst int, each time.Duration) (bucket, time.Duration) {
+		full := t.m[k].full
+		if full.Before(now) {
+			full = now
+		}
+		full = full.Add(each)
+		return bucket{full}, full.Sub(now) - time.Duration(burst)*each
+	}
+	b1, w1 := next(k1, burst1, each1)
+	b2, w2 := next(k2, burst2, each2)
+	if w := max(w1, w2); w > 0 {
+		return w
+	}
+	t.m[k1], t.m[k2] = b1, b2
+	return 0
+}
+
+func (t *throttle) forget(k string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.m, k)
+}
