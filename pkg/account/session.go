@@ -246,8 +246,9 @@ func (p Principal) Audit(now time.Time, action, resource string) store.AuditEntr
 
 // sessionCookie returns the name of the cookie that counts for r; "" where
 // nobody is signed in over it: plain HTTP that is not loopback on both ends.
+// X-Forwarded-Proto is a configured proxy's: pkg/server removes any other.
 func sessionCookie(r *http.Request) string {
-	if r.TLS != nil || r.URL.Scheme == "https" {
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		return SessionCookie
 	}
 	host := r.Host

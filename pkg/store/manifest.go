@@ -67,8 +67,16 @@ func (db *DB) Commit(ctx context.Context, c Commit) (id int64, err error) {
 func (db *DB) commitClaim(tx *tx, c Commit) error {
 	repo, digest := c.Manifest.Repo, c.Manifest.Digest
 	n, err := tx.affect("CommitClaim", repo, c.VersionKey, c.Tag, digest, c.Actor, ms(db.now()))
-	if err != nil || n == 1 {
+	if err != nil {
 		return err
+	}
+	if n == 1 {
+		p := c.Publication
+		if p.Account == 0 && p.Token == "" {
+			return nil
+		}
+		p.Repo, p.VersionKey = repo, c.VersionKey
+		return db.addPublication(tx, p)
 	}
 	held, err := scanClaim(tx.row("Claim", repo, c.VersionKey))
 	if err != nil {

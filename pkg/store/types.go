@@ -49,6 +49,9 @@ type Commit struct {
 	// Event is written to the inbox in the same transaction unless Repo is "".
 	Event clyde.Event
 	Actor string
+	// Publication says who publishes the version, when VersionKey is set; the
+	// zero one is not recorded. Its Repo and VersionKey are the commit's.
+	Publication Publication
 }
 
 // Package is the catalogue's row about a package: derived.
