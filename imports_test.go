@@ -34,6 +34,8 @@ var layer = map[string]int{
 	"pkg/client":                    20,
 	"pkg/registry/fsdriver":         20, // disk layout; knows nothing of packages
 	"pkg/registry/fsdriver/crashfs": 21,
+	"pkg/account/oidc":              10, // tokens; knows nothing of accounts
+	"pkg/account/oidc/oidctest":     11,
 	"pkg/account":                   30,
 	"pkg/content":                   30,
 	"pkg/catalog":                   31, // asks account and content
@@ -60,11 +62,13 @@ var only = []struct {
 	{module + "config", []string{"pkg/server", "cmd/clyde-registry", "cmd/clyde-bench"}, "settings are passed down as arguments"},
 	{module + "pkg/server", []string{"cmd/clyde-registry", "cmd/clyde-bench"}, "the client and the parts do not know how they are assembled"},
 	{module + "pkg/store/storetest", nil, "tests only"},
+	{module + "pkg/account/oidc/oidctest", nil, "tests only"},
 	{module + "pkg/index/indextest", []string{"cmd/clyde-bench"}, "tests and measurements only"},
 	{module + "pkg/registry/fsdriver/crashfs", nil, "tests only"},
 	{"github.com/distribution/distribution/", []string{"pkg/registry", "cmd/clyde-bench"}, "the embedded registry can be replaced"},
 	{"github.com/sirupsen/logrus", []string{"pkg/registry", "cmd/clyde-bench"}, "it comes with distribution and is bridged there"},
 	{"github.com/sigstore/", []string{"pkg/signing"}, "signatures are checked in one place"},
+	{"github.com/go-jose/", []string{"pkg/account/oidc", "pkg/account/oidc/oidctest"}, "identity tokens are checked in one place"},
 	{"github.com/danielgtaylor/huma/", []string{"pkg/api"}, "the framework stays at the edge"},
 	{"github.com/prometheus/", []string{"pkg/server", "pkg/registry", "pkg/api"}, "rules do not count"},
 	{"database/sql", []string{"pkg/store"}, "all SQL is in one place"},
@@ -75,7 +79,7 @@ var only = []struct {
 	{"github.com/google/go-containerregistry/", []string{"cmd/clyde-bench"}, "tests use it as a peer"},
 	{"github.com/google/go-cmp/", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
 	{"pgregory.net/rapid", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
-	{"testing", []string{"pkg/store/storetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs"}, "programs do not link the test runner"},
+	{"testing", []string{"pkg/store/storetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest"}, "programs do not link the test runner"},
 	{"github.com/stretchr/testify/", nil, "tests use testing and go-cmp"},
 }
 
