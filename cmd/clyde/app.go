@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -25,11 +26,16 @@ type app struct {
 	registryFlag string
 	progressFlag string
 
-	warned       bool   // of a secret over plain HTTP
-	vouched      string // host that our registry says its OCI repositories are on
 	settings     settings
 	settingsPath string
 	cleanups     []func() // run when the command has ended
+
+	asking sync.Mutex // held while the registry is asked where things are
+	asked  *site      // its answer
+
+	mu      sync.Mutex // of what follows, and of lines on stderr
+	warned  bool       // of a secret over plain HTTP
+	vouched string     // host that our registry says its OCI repositories are on
 }
 
 // atExit has f run when the command has ended, however it did.
@@ -85,6 +91,8 @@ func (a *app) emitRaw(name string, object []byte) error {
 // say tells a person what is happening, unless they asked for quiet.
 func (a *app) say(format string, args ...any) {
 	if !a.quiet {
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		fmt.Fprintf(a.stderr, format+"\n", args...)
 	}
 }

@@ -27,12 +27,24 @@ func (a *app) apiWith(at address, cred credential) (*client.Client, error) {
 	return client.New(client.Options{BaseURL: at.url(), Token: cred.secret, UserAgent: userAgent()})
 }
 
-// warnPlain says that a secret is about to travel in the open.
+// warnPlain says, once, that a secret is about to travel in the open.
 func (a *app) warnPlain(at address, cred credential) {
-	if cred.secret != "" && !at.private() && !a.warned {
-		a.warned = true
+	a.mu.Lock()
+	again := a.warned
+	warn := cred.secret != "" && !at.private()
+	a.warned = again || warn
+	a.mu.Unlock()
+	if warn && !again {
 		a.say("%s %s is plain HTTP: whoever is on the way reads the token", a.paint(a.stderr, yellow, "warning:"), at.url())
 	}
+}
+
+// isVouched reports whether our registry says that its repositories are on
+// host: then our token is meant for it, too.
+func (a *app) isVouched(host string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.vouched == host
 }
 
 // private reports whether what is sent to the address stays unread on the way.
@@ -49,9 +61,22 @@ type site struct {
 	hasAPI bool    // false: any OCI registry
 }
 
-// site asks the registry where things are. One without our API is fine: its
-// repositories are where the address says.
+// site asks the registry, once, where things are. One without our API is fine:
+// its repositories are where the address says.
 func (a *app) site(ctx context.Context) (site, error) {
+	a.asking.Lock()
+	defer a.asking.Unlock()
+	if a.asked != nil {
+		return *a.asked, nil
+	}
+	s, err := a.askSite(ctx)
+	if err == nil {
+		a.asked = &s
+	}
+	return s, err
+}
+
+func (a *app) askSite(ctx context.Context) (site, error) {
 	at, err := a.address()
 	if err != nil {
 		return site{}, err
@@ -74,7 +99,9 @@ func (a *app) site(ctx context.Context) (site, error) {
 			return site{}, err
 		}
 		s.at.prefix = at.prefix
+		a.mu.Lock()
 		a.vouched = s.at.host
+		a.mu.Unlock()
 	}
 	if s.at.prefix == "" && wk.OCI.Prefix != "" {
 		with, err := parseAddress(s.at.url() + "/" + wk.OCI.Prefix)
@@ -112,7 +139,7 @@ func (a *app) oci(at address) (*artifact.Client, error) {
 	return artifact.NewClient(artifact.ClientOptions{
 		Host: at.host, Plain: at.scheme == "http", UserAgent: userAgent(),
 		Credential: func(ctx context.Context) (string, string, error) {
-			c, err := credentialFor(ctx, at.host, at.host == own.host || a.vouched == at.host)
+			c, err := credentialFor(ctx, at.host, at.host == own.host || a.isVouched(at.host))
 			a.warnPlain(at, c)
 			return c.user, c.secret, err
 		},

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"unicode"
@@ -120,4 +122,60 @@ func FuzzClean(f *testing.F) {
 			t.Fatalf("clean(%q) has two lines", s)
 		}
 	})
+}
+
+func TestAddressRepo(t *testing.T) {
+	t.Parallel()
+	n := clyde.Name{Namespace: "acme", Base: "zlib"}
+	for _, tt := range []struct{ in, url, repo, namespace string }{
+		{"localhost:8080", "http://localhost:8080", "acme/zlib", ""},
+		{"127.0.0.1:8080", "http://127.0.0.1:8080", "acme/zlib", ""},
+		{"[::1]:8080", "http://[::1]:8080", "acme/zlib", ""},
+		{"ghcr.io/acme", "https://ghcr.io", "acme/zlib", "acme"},
+		{"ghcr.io/org/acme/", "https://ghcr.io", "org/acme/zlib", "acme"},
+		{"https://R.Example/mirror", "https://r.example", "mirror/acme/zlib", "mirror"},
+		{"http://registry:5000", "http://registry:5000", "acme/zlib", ""},
+	} {
+		a, err := parseAddress(tt.in)
+		if err != nil || a.url() != tt.url || a.repo(n) != tt.repo || a.namespace() != tt.namespace {
+			t.Errorf("parseAddress(%q) = %v, %v: url %q, repo %q, namespace %q; want %q, %q, %q",
+				tt.in, a, err, a.url(), a.repo(n), a.namespace(), tt.url, tt.repo, tt.namespace)
+		}
+	}
+	for _, in := range []string{"", "ftp://x", "https://u:p@x", "x?y", "x#y", "https://x/UPPER", "http://"} {
+		if a, err := parseAddress(in); !errors.Is(err, clyde.ErrInvalid) {
+			t.Errorf("parseAddress(%q) = %v, %v; want ErrInvalid", in, a, err)
+		}
+	}
+}
+
+// TestTokenStaysHome: CLYDE_TOKEN is for the registry that clyde is set to
+// talk to, and is shown to no other.
+func TestTokenStaysHome(t *testing.T) {
+	// Not parallel: it sets the environment.
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	t.Setenv(tokenVar, "clyde_secret")
+	for _, tt := range []struct {
+		ours bool
+		want string
+	}{{true, "clyde_secret"}, {false, ""}} {
+		c, err := credentialFor(t.Context(), "ghcr.io", tt.ours)
+		if err != nil || c.secret != tt.want {
+			t.Errorf("credentialFor(ours %v) = %q, %v; want %q", tt.ours, c.secret, err, tt.want)
+		}
+	}
+	var got string
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := r.Header.Get("Authorization"); h != "" {
+			got = h
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="other"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer other.Close()
+	t.Setenv("CLYDE_REGISTRY", "http://127.0.0.1:1")
+	runClyde(t, t.Context(), exitDenied, "pull", other.URL+"/acme/zlib:1.0.0")
+	if got != "" {
+		t.Errorf("another registry was shown %q", got)
+	}
 }
