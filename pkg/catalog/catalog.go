@@ -65,6 +65,29 @@ func view(row store.Package) (Package, error) {
 	}, nil
 }
 
+// show is view for one principal: with the count of dependents, and without the
+// name of a replacement that p may not see.
+func (c *Catalog) show(ctx context.Context, p account.Principal, row store.Package) (Package, error) {
+	out, err := view(row)
+	if err != nil {
+		return Package{}, err
+	}
+	if out.Dependents, err = c.DB.CountDependents(ctx, row.Repo); err != nil {
+		return Package{}, err
+	}
+	if out.ReplacedBy == "" {
+		return out, nil
+	}
+	other, err := clyde.ParseName(out.ReplacedBy)
+	if err == nil {
+		_, err = c.see(ctx, p, other)
+	}
+	if errors.Is(err, clyde.ErrNotFound) || errors.Is(err, clyde.ErrInvalid) {
+		out.ReplacedBy, err = "", nil
+	}
+	return out, err
+}
+
 // list makes an absent list an empty one: JSON readers want [].
 func list(s []string) []string {
 	if s == nil {
@@ -79,11 +102,8 @@ func (c *Catalog) Package(ctx context.Context, p account.Principal, name clyde.N
 	if err != nil {
 		return Package{}, err
 	}
-	out, err := view(row)
+	out, err := c.show(ctx, p, row)
 	if err != nil {
-		return Package{}, err
-	}
-	if out.Dependents, err = c.DB.CountDependents(ctx, row.Repo); err != nil {
 		return Package{}, err
 	}
 	if row.Latest == "" {

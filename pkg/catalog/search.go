@@ -59,14 +59,9 @@ func (c *Catalog) rows(ctx context.Context, p account.Principal, keys []string) 
 		if !c.visible(p, row) {
 			continue
 		}
-		pkg, err := view(row)
-		if err != nil {
+		if out[row.Repo], err = c.show(ctx, p, row); err != nil {
 			return nil, err
 		}
-		if pkg.Dependents, err = c.DB.CountDependents(ctx, row.Repo); err != nil {
-			return nil, err
-		}
-		out[row.Repo] = pkg
 	}
 	return out, nil
 }
@@ -105,7 +100,7 @@ func (c *Catalog) Candidates(ctx context.Context, p account.Principal, base stri
 		if !c.visible(p, row) {
 			continue
 		}
-		pkg, err := view(row)
+		pkg, err := c.show(ctx, p, row)
 		if err != nil {
 			return nil, err
 		}
@@ -150,19 +145,23 @@ func (c *Catalog) Changes(ctx context.Context, p account.Principal, after int64,
 	if err != nil {
 		return nil, last, err
 	}
-	var repos []string
-	for _, ch := range cs {
-		if name, err := clyde.ParseName(ch.Package); err == nil {
-			repos = append(repos, name.Repo())
-		}
-	}
-	rows, err := c.DB.Hydrate(ctx, repos)
-	if err != nil {
-		return nil, last, err
-	}
+	// Asked of the settings, not of the package rows, which a rebuild empties
+	// while readers of the new epoch start over.
 	shown := map[string]bool{}
-	for _, row := range rows {
-		shown[row.Name.String()] = c.visible(p, row)
+	for _, ch := range cs {
+		if _, ok := shown[ch.Package]; ok {
+			continue
+		}
+		name, err := clyde.ParseName(ch.Package)
+		if err != nil {
+			shown[ch.Package] = false
+			continue
+		}
+		set, err := c.DB.Setting(ctx, name.Repo())
+		if err != nil {
+			return nil, last, err
+		}
+		shown[ch.Package] = account.Allowed(p, account.Pull, account.Resource{Repo: name.Repo(), Private: set.Private})
 	}
 	for _, ch := range cs {
 		last = ch.Seq

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -124,14 +125,13 @@ func (c *Catalog) Dependents(ctx context.Context, p account.Principal, name clyd
 	if err != nil {
 		return nil, "", err
 	}
-	for len(items) < limit {
-		reqs, err := c.DB.Dependents(ctx, row.Repo, cursor, limit-len(items)+1)
+	limit = max(limit, 1)
+	// Many at a time, so that private ones between do not cost a query each.
+	const chunk = 100
+	for {
+		reqs, err := c.DB.Dependents(ctx, row.Repo, cursor, chunk)
 		if err != nil {
 			return nil, "", err
-		}
-		more := len(reqs) > limit-len(items)
-		if more {
-			reqs = reqs[:limit-len(items)]
 		}
 		repos := make([]string, len(reqs))
 		for i, q := range reqs {
@@ -147,13 +147,17 @@ func (c *Catalog) Dependents(ctx context.Context, p account.Principal, name clyd
 		}
 		for _, q := range reqs {
 			cursor = q.Repo
-			if shown[q.Repo] {
-				items = append(items, Dependent{Name: "@" + q.Repo, Version: q.Version, Range: q.Range})
+			if !shown[q.Repo] {
+				continue
 			}
+			if len(items) == limit {
+				// There is another that p may see; the cursor names the last one shown.
+				return items, strings.TrimPrefix(items[limit-1].Name, "@"), nil
+			}
+			items = append(items, Dependent{Name: "@" + q.Repo, Version: q.Version, Range: q.Range})
 		}
-		if !more {
+		if len(reqs) < chunk {
 			return items, "", nil
 		}
 	}
-	return items, cursor, nil
 }
