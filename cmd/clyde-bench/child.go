@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -48,12 +49,25 @@ var children = map[string]func(ctx context.Context, dir string, ready func(greet
 	"serve-peer": servePeer,
 }
 
-func serveChild(ctx context.Context, name string, args []string, stdin io.Reader, stdout io.Writer) error {
+func serveChild(ctx context.Context, name string, args []string, stdin io.Reader, stdout io.Writer) (err error) {
 	if len(args) != 1 {
 		return errors.New("want one directory")
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if dir := os.Getenv(profileEnv); dir != "" {
+		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%s-%d.pprof", filepath.Base(args[0]), os.Getpid())))
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		defer func() {
+			pprof.StopCPUProfile()
+			err = errors.Join(err, f.Close())
+		}()
+	}
 	out := json.NewEncoder(stdout)
 	return children[name](ctx, args[0], func(g greeting) {
 		if err := out.Encode(g); err != nil {
@@ -145,7 +159,7 @@ func (b *bench) start(ctx context.Context, name, dir string, env ...string) (*ch
 		return nil, err
 	}
 	c := &child{cmd: exec.CommandContext(ctx, self, name, dir)} //nolint:gosec // this program itself
-	c.cmd.Env = append(os.Environ(), append([]string{childEnv + "=1"}, env...)...)
+	c.cmd.Env = append(os.Environ(), append([]string{childEnv + "=1", profileEnv + "=" + b.profile}, env...)...)
 	c.cmd.Stderr = b.log.Writer()
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -167,6 +181,10 @@ func (b *bench) start(ctx context.Context, name, dir string, env ...string) (*ch
 // childEnv tells a test binary that it is a child; the program looks at its
 // arguments.
 const childEnv = "CLYDE_BENCH_CHILD"
+
+// profileEnv names a directory in which a child writes a profile of its
+// processor time.
+const profileEnv = "CLYDE_BENCH_PROFILE"
 
 // usage asks the child; collect makes it collect garbage before.
 func (c *child) usage(collect bool) (u usage, err error) {

@@ -50,12 +50,13 @@ var (
 // bench is one run.
 type bench struct {
 	sizes
-	quick  bool
-	only   *regexp.Regexp
-	dir    string // scratch
-	data   string // file of packages, or ""
-	stdout io.Writer
-	log    *log.Logger
+	quick   bool
+	only    *regexp.Regexp
+	dir     string // scratch
+	data    string // file of packages, or ""
+	profile string // directory for profiles of the measured servers, or ""
+	stdout  io.Writer
+	log     *log.Logger
 }
 
 // run is the whole program but for os.Exit. It returns 0, 1 when a measurement
@@ -71,10 +72,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	fs := flag.NewFlagSet("clyde-bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	var (
-		fast = fs.Bool("quick", false, "small numbers: does it work, not how fast is it")
-		only = fs.String("only", "", "measure only what has a figure whose name matches this regular `expression`")
-		dir  = fs.String("dir", "", "an empty `directory` to work in; default one under the system's temporary directory, removed afterwards")
-		data = fs.String("data", filepath.Join("..", "shared", "data", "packages.jsonl"), "`file` of packages for the small search figures; generated ones where it is absent")
+		fast    = fs.Bool("quick", false, "small numbers: does it work, not how fast is it")
+		only    = fs.String("only", "", "measure only what has a figure whose name matches this regular `expression`")
+		dir     = fs.String("dir", "", "an empty `directory` to work in; default one under the system's temporary directory, removed afterwards")
+		data    = fs.String("data", filepath.Join("..", "shared", "data", "packages.jsonl"), "`file` of packages for the small search figures; generated ones where it is absent")
+		profile = fs.String("profile", "", "a `directory` for profiles of the measured servers' processor time")
 	)
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -82,7 +84,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 		return 2
 	}
-	b := &bench{sizes: full, quick: *fast, dir: *dir, data: *data, stdout: stdout, log: log.New(stderr, "# ", 0)}
+	b := &bench{sizes: full, quick: *fast, dir: *dir, data: *data, profile: *profile, stdout: stdout, log: log.New(stderr, "# ", 0)}
 	if *fast {
 		b.sizes = quick
 	}

@@ -52,6 +52,7 @@ type disk struct {
 	fresh         map[string]struct{}      // uploads that this process has written from their first byte
 	writers       map[string]string        // tracked paths with an uncommitted writer → its temporary file
 	settled       map[string]struct{}      // files put into the tree since the journal began: for a checkpoint without syncfs
+	settling      bool                     // in the background
 	settleErr     error                    // of the last attempt to write a file into the tree
 	temp          uint64                   // number of the last temporary file
 

@@ -62,9 +62,33 @@ func (d *disk) syncTo(ctx context.Context, target uint64) error {
 		if r.err != nil {
 			return r.err
 		}
-		// What follows is not part of the promise: the journal has the content.
-		d.settle()
+		// What follows is not part of the promise: the journal has the content,
+		// and readers have it from memory until it is in the tree.
+		d.settleSoon()
 	}
+}
+
+// settleSoon settles in the background, unless that is under way or the driver
+// is being closed, which settles by itself.
+func (d *disk) settleSoon() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.settling || d.closed {
+		return
+	}
+	d.settling = true
+	d.background.Go(func() {
+		for {
+			d.settle()
+			d.mu.Lock()
+			if len(d.queue) == 0 || d.queue[0].seq > d.durable || d.settleErr != nil {
+				d.settling = false
+				d.mu.Unlock()
+				return
+			}
+			d.mu.Unlock()
+		}
+	})
 }
 
 // lead makes all frames appended so far durable. Only the leader of the round
@@ -218,43 +242,48 @@ func (d *disk) syncNearest(p string) error {
 // the tree. A failure leaves the rest in memory and in the journal, for the
 // next call.
 func (d *disk) settle() {
+	for d.settleOne() {
+	}
+}
+
+// settleOne writes the oldest of those files and reports whether there may be
+// more. It holds treeMu for one file only: others want to remove or rename.
+func (d *disk) settleOne() bool {
 	d.treeMu.Lock()
 	defer d.treeMu.Unlock()
-	for {
-		d.mu.Lock()
-		if len(d.queue) == 0 || d.queue[0].seq > d.durable {
-			if len(d.queue) == 0 {
-				d.queue = nil // let the array go
-			}
-			d.settleErr = nil
-			d.mu.Unlock()
-			return
+	d.mu.Lock()
+	if len(d.queue) == 0 || d.queue[0].seq > d.durable {
+		if len(d.queue) == 0 {
+			d.queue = nil // let the array go
 		}
-		e := d.queue[0]
-		current := d.memory[e.path] == e
-		if current {
-			d.settled[e.path] = struct{}{}
-		}
+		d.settleErr = nil
 		d.mu.Unlock()
-
-		var err error
-		if current {
-			err = d.writeFile(e.path, e.data)
-		}
-		d.mu.Lock()
-		if err != nil {
-			d.settleErr = fmt.Errorf("write %s from the journal: %w", e.path, err)
-			d.mu.Unlock()
-			return
-		}
-		d.queue = d.queue[1:]
-		d.queued -= int64(len(e.data))
-		if d.memory[e.path] == e {
-			delete(d.memory, e.path)
-			d.countDirsLocked(e.path, -1)
-		}
-		d.mu.Unlock()
+		return false
 	}
+	e := d.queue[0]
+	current := d.memory[e.path] == e
+	if current {
+		d.settled[e.path] = struct{}{}
+	}
+	d.mu.Unlock()
+
+	var err error
+	if current {
+		err = d.writeFile(e.path, e.data)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		d.settleErr = fmt.Errorf("write %s from the journal: %w", e.path, err)
+		return false
+	}
+	d.queue = d.queue[1:]
+	d.queued -= int64(len(e.data))
+	if d.memory[e.path] == e {
+		delete(d.memory, e.path)
+		d.countDirsLocked(e.path, -1)
+	}
+	return true
 }
 
 // writeFile writes a whole file beside the tree and renames it into place.
