@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -49,6 +50,7 @@ type disk struct {
 	queued        int64          // bytes in queue
 	dirs          map[string]*dirState
 	moving        map[string]chan struct{} // paths of large files on their way into the tree
+	states        map[string]string        // directories of hash states → the last one, which is in memory only
 	fresh         map[string]struct{}      // uploads that this process has written from their first byte
 	writers       map[string]string        // tracked paths with an uncommitted writer → its temporary file
 	settled       map[string]struct{}      // files put into the tree since the journal began: for a checkpoint without syncfs
@@ -210,8 +212,32 @@ func (d *disk) forgetLocked(p string) {
 		if under(name, p) {
 			delete(d.memory, name)
 			d.countDirsLocked(name, -1)
+			if hashState(name) {
+				delete(d.states, path.Dir(name))
+			}
 		}
 	}
+}
+
+// keepState remembers the hash state of an upload in place of the one before.
+// It is never written: it spares reading the upload again within this process,
+// and one of another process would not be believed (see verify).
+func (d *disk) keepState(p string, content []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return err
+	}
+	dir := path.Dir(p)
+	if last := d.states[dir]; last != "" && last != p {
+		d.forgetLocked(last)
+	}
+	if d.memory[p] == nil {
+		d.countDirsLocked(p, 1)
+	}
+	d.memory[p] = &entry{path: p, data: slices.Clone(content), time: time.Now()}
+	d.states[dir] = p
+	return nil
 }
 
 func (d *disk) countDirsLocked(p string, by int) {

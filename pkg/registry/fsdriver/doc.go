@@ -13,9 +13,9 @@
 //
 //   - Small files (links, manifests, blobs up to Options.SmallFile) are
 //     appended to a journal, root/.clyde/journal-N, when they are stored, and
-//     served from memory until Sync has made the journal durable with one
-//     fdatasync. Only then are they written to their place in the tree, without a
-//     sync: should the machine stop, replay writes them again from the journal.
+//     served from memory until they are in the tree. They are put there in the
+//     background, without a sync, once Sync has made the journal durable with one
+//     fdatasync: should the machine stop, replay writes them again from it.
 //   - Large files are synced by the request that finishes them, before they are
 //     renamed into place; then their directories are synced, and only then does
 //     the journal mention them. A large blob takes its own time and
@@ -23,8 +23,8 @@
 //   - Uploads in progress (below _uploads) are neither journaled nor synced.
 //     They survive the end of the process, since the page cache does. An upload
 //     that was begun by an earlier process is hashed again when it becomes a
-//     blob, because what a power failure leaves of it is anyone's guess and
-//     distribution trusts its saved hash state.
+//     blob, because what a power failure leaves of it is anyone's guess;
+//     so the hash states that distribution saves are kept in memory only.
 //
 // Concurrent callers of Sync share rounds: one leads and syncs, the others wait
 // for a round that covers what they wrote.

@@ -84,7 +84,7 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	d := &disk{
 		files: o.FS, root: root, own: filepath.Join(root, ownDir), opt: o,
 		memory: map[string]*entry{}, memDirs: map[string]int{}, dirs: map[string]*dirState{},
-		moving: map[string]chan struct{}{}, fresh: map[string]struct{}{},
+		moving: map[string]chan struct{}{}, fresh: map[string]struct{}{}, states: map[string]string{},
 		writers: map[string]string{}, settled: map[string]struct{}{},
 	}
 	if err := d.recover(ctx); err != nil {

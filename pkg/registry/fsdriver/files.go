@@ -58,6 +58,14 @@ func (d *disk) PutContent(ctx context.Context, p string, content []byte) error {
 	if err := checkPath(p); err != nil {
 		return err
 	}
+	if hashState(p) {
+		return d.keepState(p, content)
+	}
+	if untracked(p) {
+		if done, err := d.writeUpload(p, content); done || err != nil {
+			return err
+		}
+	}
 	if !untracked(p) && len(content) <= d.opt.SmallFile {
 		if err := d.relieve(ctx); err != nil {
 			return err
@@ -78,6 +86,20 @@ func (d *disk) PutContent(ctx context.Context, p string, content []byte) error {
 		_ = d.files.Remove(temp)
 	}
 	return err
+}
+
+// writeUpload writes a file of an upload at once in its place and reports
+// whether it did: one that is there already is to be replaced as a whole.
+func (d *disk) writeUpload(p string, content []byte) (done bool, err error) {
+	if err := d.mkdirs(path.Dir(p)); err != nil {
+		return false, err
+	}
+	f, err := d.files.OpenFile(d.full(p), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return false, nil //nolint:nilerr // the other way says what is wrong
+	}
+	_, err = f.Write(content)
+	return true, errors.Join(err, f.Close())
 }
 
 // Stat describes a file or directory.
@@ -263,7 +285,7 @@ func (d *disk) Delete(_ context.Context, p string) error {
 		return storagedriver.InvalidPathError{Path: p, DriverName: Name}
 	}
 	if untracked(p) {
-		if _, err := d.files.Stat(d.full(p)); err != nil {
+		if _, err := d.files.Stat(d.full(p)); err != nil && d.lookup(p) == nil {
 			return notFound(p, err)
 		}
 		d.mu.Lock()
@@ -272,6 +294,7 @@ func (d *disk) Delete(_ context.Context, p string) error {
 				delete(d.fresh, name)
 			}
 		}
+		d.forgetLocked(p)
 		d.mu.Unlock()
 		return d.files.RemoveAll(d.full(p))
 	}

@@ -51,6 +51,10 @@ func untracked(p string) bool {
 	return strings.Contains(p, "/_uploads/") || strings.HasSuffix(p, "/_uploads")
 }
 
+// hashState reports whether a path is a hash state that distribution saves of
+// an upload: what it would otherwise get by reading the upload again.
+func hashState(p string) bool { return untracked(p) && strings.Contains(p, "/hashstates/") }
+
 // under reports whether p is dir or below it.
 func under(p, dir string) bool {
 	return p == dir || dir == "/" || strings.HasPrefix(p, dir) && p[len(dir)] == '/'
