@@ -92,7 +92,7 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 		return Admission{}, err
 	}
 	ad := Admission{Payload: p.Payload}
-	ad.Commit = store.Commit{Tag: p.Tag, Actor: p.Principal.String()}
+	ad.Commit = store.Commit{Tag: p.Tag, Actor: p.Principal.String(), Publication: p.Principal.Publication()}
 	var spec *clyde.Manifest
 	switch {
 	case m.ArtifactType == artifact.TypePackage:

@@ -99,16 +99,12 @@ func checkDescriptor(what string, d ocispec.Descriptor) error {
 // mayPush asks the one judge. A package's first version needs publish-new. To
 // whoever may not see the package, it does not exist: the refusal is the same.
 func (a *Admitter) mayPush(ctx context.Context, p Push) error {
-	set, err := a.DB.Setting(ctx, p.Repo)
+	r, err := account.ResourceOf(ctx, a.DB, p.Repo)
 	if err != nil {
 		return err
 	}
-	known, err := a.DB.HasRepo(ctx, p.Repo)
-	if err != nil {
-		return err
-	}
-	res := account.Resource{Repo: p.Repo}
-	sees := account.Allowed(p.Principal, account.Pull, account.Resource{Repo: p.Repo, Private: set.Private})
+	known, sees := !r.New, account.Allowed(p.Principal, account.Pull, account.Resource{Repo: p.Repo, Private: r.Private})
+	res := account.Resource{Repo: p.Repo, TrustedOnly: r.TrustedOnly}
 	if known && (sees || account.Allowed(p.Principal, account.PublishNew, res)) {
 		return account.Authorize(p.Principal, account.Publish, res)
 	}
