@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -282,6 +283,20 @@ func (db *DB) PublishersByIssuer(ctx context.Context, issuer string) ([]Publishe
 func (db *DB) UsePublisher(ctx context.Context, id string, at time.Time) (err error) {
 	defer clyde.Wrap(&err, "store.UsePublisher(%s)", id)
 	return db.write(ctx, durable, func(tx *tx) error { return tx.exec("UsePublisher", id, ms(at)) })
+}
+
+// usedPublisher is UsePublisher for the one that a CI run was, if it was any.
+func (db *DB) usedPublisher(tx *tx, run []byte) error {
+	var r struct {
+		Publisher string `json:"publisher"`
+	}
+	if len(run) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(run, &r); err != nil || r.Publisher == "" {
+		return err
+	}
+	return tx.exec("UsePublisher", r.Publisher, ms(db.now()))
 }
 
 // RemovePublisher removes a trusted publisher, or is clyde.ErrNotFound.

@@ -76,7 +76,10 @@ func (db *DB) commitClaim(tx *tx, c Commit) error {
 			return nil
 		}
 		p.Repo, p.VersionKey = repo, c.VersionKey
-		return db.addPublication(tx, p)
+		if err := db.addPublication(tx, p); err != nil {
+			return err
+		}
+		return db.usedPublisher(tx, p.Run)
 	}
 	held, err := scanClaim(tx.row("Claim", repo, c.VersionKey))
 	if err != nil {

@@ -96,6 +96,10 @@ func (db *DB) claimNamespace(tx *tx, name string, o Owner, by string, takeOver b
 		return clyde.Errorf(clyde.ErrConflict, "the namespace @%s is in use and belongs to this registry", name).WithCode("namespace_in_use").
 			Fix("Request it; an administrator decides.")
 	}
+	// Whom somebody else trusted to publish there is not trusted by its owner.
+	if err := tx.exec("RemovePublishersIn", name); err != nil {
+		return err
+	}
 	return tx.exec("SetNamespaceOwner", name, o.Kind, o.ID)
 }
 
