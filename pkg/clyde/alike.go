@@ -6,17 +6,16 @@ import "strings"
 // of another. Ours: among shorter ones nearly every two are one edit apart.
 const MinEditLen = 4
 
-// looks folds what reads alike in common typefaces. Pairs come first: "rn" is
-// an m, "vv" a w, "cl" a d.
-var looks = strings.NewReplacer(
-	"rn", "m", "vv", "w", "cl", "d",
-	"0", "o", "1", "l", "i", "l", "5", "s", "2", "z", "8", "b", "6", "b", "9", "g", "q", "g",
-	"-", "", "_", "", ".", "",
+// What reads alike in common typefaces, single letters before pairs, so that
+// "c1" and "cl" both become a d: "rn" is an m, "vv" a w.
+var (
+	letters = strings.NewReplacer("0", "o", "1", "l", "i", "l", "5", "s", "2", "z", "8", "b", "6", "b", "9", "g", "q", "g", "-", "", "_", "", ".", "")
+	pairs   = strings.NewReplacer("rn", "m", "vv", "w", "cl", "d")
 )
 
 // Skeleton returns the form under which two names that look alike meet: "acme"
 // and "acrne", "zlib" and "z1ib", "a-b" and "ab".
-func Skeleton(s string) string { return looks.Replace(s) }
+func Skeleton(s string) string { return pairs.Replace(letters.Replace(s)) }
 
 // Alike reports whether one of two names could be taken for the other, and how:
 // "looks the same as" or "is one edit from". A name is not its own look-alike.

@@ -1,0 +1,230 @@
+package account_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+func TestRoleTable(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	for _, creators := range []account.RoleName{"", account.RolePublisher, account.RoleOwner} {
+		fmt.Fprintf(&b, "creators %q\n", creators)
+		for _, role := range account.Roles() {
+			p := account.Principal{ID: "s", Session: "s", Account: 1, Roles: []account.Role{{Pattern: "acme/*", Name: role, Creators: creators}}}
+			fmt.Fprintf(&b, "  %-10s", role)
+			for _, a := range account.Actions() {
+				if account.Allowed(p, a, account.Resource{Repo: "acme/zlib", Private: true}) {
+					fmt.Fprintf(&b, " %s", a)
+				}
+			}
+			b.WriteByte('\n')
+		}
+	}
+	const file = "testdata/roles.txt"
+	if *update {
+		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil || !bytes.Equal(want, b.Bytes()) {
+		t.Errorf("roles = %s; want %s (%v); -update to accept", b.Bytes(), want, err)
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	ok(t, w.db.AddNamespace(t.Context(), "acme", "ada"))
+	ok(t, w.ReserveName(t.Context(), boss, "forbidden", "a trade mark"))
+	for name, want := range map[string]string{
+		"fine-name": "", "acrne": "name_alike", "acne": "name_alike", "amce": "name_alike", "acmee": "name_alike", "a-cme": "name_alike",
+		"goog1e": "name_alike", "gooogle": "name_alike", "nvidla": "name_alike", "clyde": "name_reserved", "c1yde": "name_alike",
+		"forbidden": "name_reserved", "forbiden": "name_alike", "Upper": "name_invalid", "a": "name_invalid",
+	} {
+		if err := w.CheckName(t.Context(), name, false); (err == nil) != (want == "") || err != nil && codeOf(err) != want {
+			t.Errorf("CheckName(%q) = %v; want %q", name, err, want)
+		}
+	}
+	ok(t, w.CheckName(t.Context(), "acrne", true))
+	refused(t, "a reserved name, verified", w.CheckName(t.Context(), "forbidden", true), "name_reserved")
+}
+
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	ctx := t.Context()
+	ada, as := w.person(t, "ada")
+	bob, _ := w.person(t, "bob")
+	refused(t, "an unverified claim", w.ClaimNamespace(ctx, ada, "orbital", "", []string{"ada"}), "name_unverified")
+	ok(t, w.ClaimNamespace(ctx, ada, "ada", "", []string{"ada"}))
+	refused(t, "a second claim", w.ClaimNamespace(ctx, bob, "ada", "", []string{"ada"}), "namespace_taken")
+	ok(t, w.db.AddNamespace(ctx, "used", "admin"))
+	refused(t, "a claim of what is in use", w.ClaimNamespace(ctx, ada, "used", "", []string{"used"}), "namespace_in_use")
+	_, err := w.CreateOrg(ctx, bob, "acme-org", "")
+	ok(t, err)
+	refused(t, "for another's organisation", w.ClaimNamespace(ctx, ada, "acme", "acme-org", []string{"acme"}), "grant_missing")
+	r, err := w.RequestNamespace(ctx, ada, "orbital", "", "please")
+	ok(t, err)
+	refused(t, "deciding for oneself", w.DecideRequest(ctx, ada, r.ID, true, ""), "grant_missing")
+	ok(t, w.DecideRequest(ctx, boss, r.ID, true, "fine"))
+	ada = w.who(t, as)
+	for _, repo := range []string{"ada/x", "orbital/x"} {
+		ok(t, account.Authorize(ada, account.PublishNew, account.Resource{Repo: repo}))
+		refused(t, "another", account.Authorize(bob, account.PublishNew, account.Resource{Repo: repo}), "grant_missing")
+	}
+}
+
+func TestOrganisation(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	ctx := t.Context()
+	ada, as := w.person(t, "ada")
+	bob, bs := w.person(t, "bob")
+	_, cs := w.person(t, "cyd")
+	_, err := w.CreateOrg(ctx, ada, "acme", "Acme")
+	ok(t, err)
+	ok(t, w.ClaimNamespace(ctx, ada, "acme", "acme", []string{"Acme"}))
+	ada = w.who(t, as)
+	_, err = w.SetRole(ctx, ada, "acme", "ada", account.RoleReader)
+	refused(t, "demoting the last owner", err, "last_owner")
+	_, err = w.RemoveMember(ctx, ada, "acme", "ada")
+	refused(t, "the last owner leaving", err, "last_owner")
+
+	join := func(p account.Principal, login string, role account.RoleName) {
+		t.Helper()
+		i, err := w.Invite(ctx, ada, "acme", login, role)
+		ok(t, err)
+		ok(t, w.Accept(ctx, p, i.ID))
+		if err := w.Accept(ctx, p, i.ID); err == nil {
+			t.Error("an invitation was accepted twice")
+		}
+	}
+	join(bob, "bob", account.RolePublisher)
+	bob = w.who(t, bs)
+	zlib := account.Resource{Repo: "acme/zlib"}
+	ok(t, account.Authorize(bob, account.Publish, zlib))
+	refused(t, "creating as a publisher", account.Authorize(bob, account.PublishNew, zlib), "grant_missing")
+	_, err = w.SetSwitches(ctx, ada, "acme", store.Switches{Creators: "publisher", TrustedOnly: true, TwoPerson: true})
+	ok(t, err)
+	bob = w.who(t, bs)
+	ok(t, account.Authorize(bob, account.PublishNew, zlib))
+	r, err := w.Resource(ctx, "acme/zlib")
+	ok(t, err)
+	if !r.TrustedOnly || !r.New {
+		t.Errorf("Resource = %+v", r)
+	}
+	refused(t, "by hand", account.Authorize(bob, account.Publish, r), "trusted_publishing_required")
+	_, err = w.SetRole(ctx, bob, "acme", "bob", account.RoleOwner)
+	refused(t, "a publisher changing roles", err, "grant_missing")
+
+	// Two people for a new owner; there is one owner yet, so the second is the
+	// administrator of the instance.
+	c, err := w.SetRole(ctx, ada, "acme", "bob", account.RoleOwner)
+	if err != nil || c == nil {
+		t.Fatalf("SetRole under two_person = %v, %v; want it to wait", c, err)
+	}
+	refused(t, "confirming one's own", w.Confirm(ctx, ada, c.ID, true), "second_owner_required")
+	refused(t, "confirming as a publisher", w.Confirm(ctx, bob, c.ID, true), "grant_missing")
+	ok(t, w.Confirm(ctx, boss, c.ID, true))
+	bob = w.who(t, bs)
+	ok(t, account.Authorize(bob, account.Own, zlib))
+	c, err = w.RemoveMember(ctx, bob, "acme", "ada")
+	ok(t, err)
+	if c == nil {
+		t.Fatal("removing an owner did not wait")
+	}
+	ok(t, w.Confirm(ctx, ada, c.ID, false))
+
+	// A team of another role on one package.
+	cyd := w.who(t, cs)
+	join(cyd, "cyd", account.RoleReader)
+	_, err = w.CreateTeam(ctx, ada, "acme", "zippers")
+	ok(t, err)
+	ok(t, w.AddToTeam(ctx, ada, "acme", "zippers", "cyd"))
+	ok(t, w.GrantTeam(ctx, ada, "@acme/zlib", "acme", "zippers", account.RoleMaintainer))
+	cyd = w.who(t, cs)
+	ok(t, account.Authorize(cyd, account.Manage, zlib))
+	refused(t, "another package", account.Authorize(cyd, account.Manage, account.Resource{Repo: "acme/fmt"}), "grant_missing")
+	_, err = w.RemoveMember(ctx, cyd, "acme", "cyd")
+	ok(t, err)
+	refused(t, "after leaving", account.Authorize(w.who(t, cs), account.Manage, zlib), "grant_missing")
+	if rep, err := w.db.VerifyAudit(ctx); err != nil || rep.Broken != "" || rep.Entries < 20 {
+		t.Errorf("VerifyAudit = %+v, %v", rep, err)
+	}
+	es, err := w.db.AuditLog(ctx, store.AuditFilter{Scopes: []string{"org:acme", "@acme"}, Account: ada.Account}, 100)
+	if err != nil || len(es) < 8 || slices.ContainsFunc(es, func(e store.AuditEntry) bool { return e.Actor != "ada" || e.Address == "" }) {
+		t.Errorf("the organisation's log: %d entries %+v, %v", len(es), es, err)
+	}
+}
+
+func TestTransfer(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	ctx := t.Context()
+	ada, as := w.person(t, "ada")
+	bob, bs := w.person(t, "bob")
+	cyd, cs := w.person(t, "cyd")
+	ok(t, w.ClaimNamespace(ctx, ada, "ada", "", []string{"ada"}))
+	ada = w.who(t, as)
+	i, err := w.GrantAccount(ctx, ada, "@ada/*", "cyd", account.RoleMaintainer)
+	ok(t, err)
+	ok(t, w.Accept(ctx, cyd, i.ID))
+	_, err = w.AskTransfer(ctx, bob, "@ada/zlib", store.OwnerAccount, "bob")
+	refused(t, "taking", err, "grant_missing")
+	_, err = w.AskTransfer(ctx, ada, "@ada/zlib", store.OwnerAccount, "bob")
+	ok(t, err)
+	ts, err := w.Transfers(ctx, bob, "")
+	if err != nil || len(ts) != 1 {
+		t.Fatalf("Transfers = %v, %v", ts, err)
+	}
+	refused(t, "another's answer", w.AcceptTransfer(ctx, cyd, ts[0].ID), "transfer_unknown")
+	ok(t, w.AcceptTransfer(ctx, bob, ts[0].ID))
+	zlib, fmtlib := account.Resource{Repo: "ada/zlib"}, account.Resource{Repo: "ada/fmt"}
+	ada, bob, cyd = w.who(t, as), w.who(t, bs), w.who(t, cs)
+	ok(t, account.Authorize(bob, account.Own, zlib))
+	refused(t, "the former owner", account.Authorize(ada, account.Publish, zlib), "grant_missing")
+	refused(t, "whom the former owner let in", account.Authorize(cyd, account.Publish, zlib), "grant_missing")
+	refused(t, "the rest of the namespace", account.Authorize(bob, account.Publish, fmtlib), "grant_missing")
+	ok(t, account.Authorize(ada, account.Own, fmtlib))
+	ok(t, account.Authorize(cyd, account.Publish, fmtlib))
+}
+
+// Owners who leave at once leave one behind.
+func TestOwnersLeaveAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	ctx := t.Context()
+	ada, _ := w.person(t, "ada")
+	o, err := w.CreateOrg(ctx, ada, "acme", "")
+	ok(t, err)
+	people := []account.Principal{ada}
+	for i := range 7 {
+		p, _ := w.person(t, fmt.Sprintf("owner%d", i))
+		ok(t, w.db.SetMember(ctx, o.ID, p.Account, "owner", store.AuditEntry{}))
+		people = append(people, p)
+	}
+	var wg sync.WaitGroup
+	for _, p := range people {
+		wg.Go(func() {
+			if _, err := w.RemoveMember(ctx, p, "acme", p.Login); err != nil && codeOf(err) != "last_owner" {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if ms, err := w.db.Members(ctx, o.ID); err != nil || len(ms) != 1 {
+		t.Errorf("%d members left, %v; want 1", len(ms), err)
+	}
+}
