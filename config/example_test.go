@@ -55,13 +55,15 @@ func TestExampleIsDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range settings(reflect.ValueOf(config.Default()), "") {
-		node, ok := any(tree), true
+		node := any(tree)
 		for key := range strings.SplitSeq(s.path, ".") {
 			m, _ := node.(map[string]any)
-			if node, ok = m[key]; !ok {
+			v, ok := m[key]
+			if !ok {
 				t.Errorf("clyde.example.yaml does not show %s", s.path)
 				break
 			}
+			node = v
 		}
 	}
 }
