@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"syscall"
 )
 
@@ -143,12 +144,7 @@ var groups = []struct {
 }
 
 func (b *bench) wanted(figures []string) bool {
-	for _, f := range figures {
-		if b.only.MatchString(f) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(figures, b.only.MatchString)
 }
 
 // figure prints one line. A negative number is "not measured here"; less says

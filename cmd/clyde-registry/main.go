@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -58,8 +59,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 			fmt.Fprintf(stderr, "  fix: %s\n", f)
 		}
 	}
-	var u usageError
-	if errors.As(err, &u) {
+	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
 	return exitError
@@ -120,10 +120,10 @@ func exactly(n int) cobra.PositionalArgs {
 func (a *app) read() (config.Config, error) {
 	environ := a.environ
 	if a.addr != "" {
-		environ = append(environ[:len(environ):len(environ)], "CLYDE_HTTP_ADDR="+a.addr)
+		environ = append(slices.Clip(environ), "CLYDE_HTTP_ADDR="+a.addr)
 	}
 	if a.data != "" {
-		environ = append(environ[:len(environ):len(environ)], "CLYDE_DATA_DIR="+a.data)
+		environ = append(slices.Clip(environ), "CLYDE_DATA_DIR="+a.data)
 	}
 	return config.ReadFile(a.config, environ)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/client"
@@ -121,10 +122,8 @@ func noAPI(err error) bool {
 	if e == nil || e.Code != "registry_failed" {
 		return false
 	}
-	for _, kind := range []error{clyde.ErrNotFound, clyde.ErrUnauthenticated, clyde.ErrDenied, clyde.ErrInvalid} {
-		if e.Kind == kind {
-			return true
-		}
+	if slices.Contains([]error{clyde.ErrNotFound, clyde.ErrUnauthenticated, clyde.ErrDenied, clyde.ErrInvalid}, e.Kind) {
+		return true
 	}
 	return e.Err != nil // a success that could not be read
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"os"
 	"strconv"
@@ -130,9 +131,7 @@ func (s *server) problem(ctx context.Context, err error) *ProblemDetails {
 	}
 	if r, ok := errors.AsType[refusal](err); ok {
 		p.Status = r.status
-		for k, v := range r.header {
-			p.header[k] = v
-		}
+		maps.Copy(p.header, r.header)
 	}
 	if p.Code == "" {
 		p.Code = k.slug
@@ -175,9 +174,7 @@ func transferError(err error) error {
 // write answers with a failure outside of huma.
 func (s *server) write(w http.ResponseWriter, r *http.Request, p *ProblemDetails) {
 	h := w.Header()
-	for k, v := range p.header {
-		h[k] = v
-	}
+	maps.Copy(h, p.header)
 	b, err := json.Marshal(p)
 	if err != nil {
 		s.Log.ErrorContext(r.Context(), "api", "err", err)

@@ -244,7 +244,7 @@ func wanted(s scope, named string) []string {
 		out = append(out, string(s))
 	}
 	prefix := string(s)[:strings.LastIndexByte(string(s), ':')+1]
-	for _, n := range strings.Fields(named) {
+	for n := range strings.FieldsSeq(named) {
 		if !slices.Contains(out, n) && (prefix == "" || !strings.HasPrefix(n, prefix)) {
 			out = append(out, n)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,12 +74,7 @@ func isStatus(err error, statuses ...int) bool {
 	if !ok {
 		return false
 	}
-	for _, x := range statuses {
-		if int(s) == x {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(statuses, int(s))
 }
 
 // refusal reads a reply that is not what was asked for as the error it means,

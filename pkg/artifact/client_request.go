@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -134,10 +136,8 @@ func (c *Client) once(ctx context.Context, q request, ok ...int) (*http.Response
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range ok {
-			if resp.StatusCode == s {
-				return resp, nil
-			}
+		if slices.Contains(ok, resp.StatusCode) {
+			return resp, nil
 		}
 		if resp.StatusCode == http.StatusUnauthorized && !asked && sameOrigin(resp.Request.URL, c.base) {
 			next, err := c.auth.answer(ctx, resp.Header.Values("WWW-Authenticate"), q.scope, header)
@@ -173,9 +173,7 @@ func (c *Client) send(ctx context.Context, q request, authorization string) (*ht
 		w.end()
 		return nil, invalid("request_invalid", "%s %s is no request", q.method, q.url.Path)
 	}
-	for k, v := range q.header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, q.header)
 	// What is named by digest travels as it is stored.
 	req.Header.Set("Accept-Encoding", "identity")
 	if authorization != "" {

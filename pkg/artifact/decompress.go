@@ -60,7 +60,7 @@ func (f *frame) Read(b []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if err := f.part(); err != nil {
-			if err == io.EOF { //nolint:errorlint // as bufio returns it
+			if err == io.EOF { // as bufio returns it
 				err = io.ErrUnexpectedEOF
 			}
 			return 0, err
@@ -68,7 +68,7 @@ func (f *frame) Read(b []byte) (int, error) {
 	}
 	k, err := f.src.Read(b[:min(len(b), f.left)])
 	f.left -= k
-	if err == io.EOF { //nolint:errorlint // as readers return it
+	if err == io.EOF { // as readers return it
 		err = io.ErrUnexpectedEOF
 	}
 	return k, err

@@ -29,7 +29,7 @@ func (m *meter) next(tr *tar.Reader) (*tar.Header, error) {
 	raw := m.headers.Bytes()
 	raw = raw[min(pad, len(raw)):]
 	switch {
-	case err == io.EOF: //nolint:errorlint // as tar returns it
+	case err == io.EOF: // as tar returns it
 		if len(raw) != tarEnd || !isZero(raw) {
 			return nil, refuse("archive_broken", "the archive ends without its end marker: it was cut off")
 		}

@@ -225,7 +225,7 @@ func broken(err error) error {
 	if err == nil || clyde.AsError(err) != nil {
 		return err
 	}
-	if err == io.EOF { //nolint:errorlint // as readers return it; nobody shall take this for the end
+	if err == io.EOF { // as readers return it; nobody shall take this for the end
 		err = io.ErrUnexpectedEOF
 	}
 	return refuse("archive_broken", "the archive cannot be read: %v", err).Because(err)
@@ -247,7 +247,7 @@ func (c *counter) Read(b []byte) (int, error) {
 	if c.n += int64(k); c.n > c.limit {
 		k, err = 0, tooLarge("the archive", c.n, c.limit)
 	}
-	if err != io.EOF { //nolint:errorlint // as readers return it
+	if err != io.EOF { // as readers return it
 		c.err = err
 	}
 	return k, err

@@ -330,7 +330,7 @@ func TestListCallback(t *testing.T) {
 	plain := ended(file("p/a", strings.Repeat("a", 5000)), file("p/b", "b"))
 	own := errors.New("the disk is full")
 	err := artifact.List(bytes.NewReader(gzipped(t, plain)), artifact.TypeSourceGzip, func(artifact.File, io.Reader) error { return own })
-	if err != own { //nolint:errorlint // as it is
+	if err != own { // as it is
 		t.Errorf("List = %v; want the callback's own error", err)
 	}
 	cut := gzipped(t, plain[:1000])

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -238,9 +239,7 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader, 
 // (drops it when nil).
 func (c *Client) call(ctx context.Context, method, path string, in, out any, headers http.Header) error {
 	h := http.Header{"Accept": {"application/json"}}
-	for k, v := range headers {
-		h[k] = v
-	}
+	maps.Copy(h, headers)
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)

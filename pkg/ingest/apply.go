@@ -139,7 +139,7 @@ func (in *Ingest) applyRelease(ctx context.Context, ev clyde.Event, dgst digest.
 	if pm.Readme != nil {
 		r.Readme = pm.Readme.Digest.String()
 	}
-	reqs := requirements(name, r, spec)
+	reqs := requirements(r, spec)
 	p, err := in.packageRow(ctx, name, r, spec, info)
 	if err != nil {
 		return err
@@ -317,7 +317,7 @@ func (in *Ingest) applyDelete(ctx context.Context, ev clyde.Event) (changed bool
 }
 
 // requirements lists the edges of one version, by kind and name.
-func requirements(name clyde.Name, r store.Release, spec *clyde.Manifest) []store.Requirement {
+func requirements(r store.Release, spec *clyde.Manifest) []store.Requirement {
 	var out []store.Requirement
 	for _, k := range []struct {
 		kind string

@@ -30,9 +30,7 @@ func document(name clyde.Name, r store.Release, spec *clyde.Manifest, info *cont
 			d.Dependencies = append(d.Dependencies, n.Repo())
 		}
 	}
-	for _, n := range spec.Replaces {
-		d.Aliases = append(d.Aliases, n)
-	}
+	d.Aliases = append(d.Aliases, spec.Replaces...)
 	return d
 }
 

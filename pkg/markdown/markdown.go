@@ -217,7 +217,7 @@ func nesting(src []byte) int {
 	for line := range bytes.Lines(src) {
 		depth, spaces := 0, 0
 	line:
-		for i := 0; i < len(line); i++ {
+		for i := range line {
 			switch c := line[i]; {
 			case c == ' ':
 				spaces++

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -25,8 +26,8 @@ func (s *Server) trustProxies(next http.Handler) http.Handler {
 		if err == nil && isTrusted(peer.Addr()) {
 			// The last address that is not a proxy of ours is the client.
 			hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-			for i := len(hops) - 1; i >= 0; i-- {
-				a, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+			for _, hop := range slices.Backward(hops) {
+				a, err := netip.ParseAddr(strings.TrimSpace(hop))
 				if err != nil {
 					break
 				}

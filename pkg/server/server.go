@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -136,8 +137,8 @@ func (p *Parts) onClose(f func() error) { p.close = append(p.close, f) }
 // Close closes everything in reverse order.
 func (p *Parts) Close() error {
 	var errs []error
-	for i := len(p.close) - 1; i >= 0; i-- {
-		errs = append(errs, p.close[i]())
+	for _, v := range slices.Backward(p.close) {
+		errs = append(errs, v())
 	}
 	p.close = nil
 	return errors.Join(errs...)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,10 +54,8 @@ func (r *remote) do(ctx context.Context, method, address, mediaType string, body
 	if err != nil {
 		return nil, err
 	}
-	for _, code := range want {
-		if res.StatusCode == code {
-			return res, nil
-		}
+	if slices.Contains(want, res.StatusCode) {
+		return res, nil
 	}
 	defer res.Body.Close()
 	text, _ := io.ReadAll(res.Body)

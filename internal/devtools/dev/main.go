@@ -128,7 +128,7 @@ func scan() (stamp, error) {
 
 // tool runs a program to its end, with its output on this terminal.
 func tool(ctx context.Context, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // the names and arguments stand in this file
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()
 }
@@ -141,7 +141,7 @@ func build(ctx context.Context) error {
 // time.
 func start(ctx context.Context, addr string) (*exec.Cmd, error) {
 	data := filepath.Join(root, "data")
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "bin", "clyde-registry"), "serve", "--addr", addr, "--data", data)
+	cmd := exec.CommandContext(ctx, filepath.Join(root, "bin", "clyde-registry"), "serve", "--addr", addr, "--data", data) //nolint:gosec // addr is the developer's own
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = grace

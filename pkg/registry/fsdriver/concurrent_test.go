@@ -1,6 +1,7 @@
 package fsdriver_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -31,9 +32,7 @@ func TestConcurrentPushes(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				for p, content := range files {
-					promised[w][p] = content
-				}
+				maps.Copy(promised[w], files)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package fsdriver_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -88,9 +89,7 @@ func workload(d *fsdriver.Driver, from, n int, promised map[string]string, gone 
 		if err != nil {
 			return err
 		}
-		for p, content := range files {
-			promised[p] = content
-		}
+		maps.Copy(promised, files)
 		if i%4 != 3 {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -56,8 +57,10 @@ func New(after int, rng *rand.Rand) *FS {
 	return &FS{root: newNode(true), left: after, rng: rng}
 }
 
-// Ops and Syncs count changing operations and syncs so far.
-func (f *FS) Ops() int   { f.mu.Lock(); defer f.mu.Unlock(); return f.ops }
+// Ops counts the changing operations so far.
+func (f *FS) Ops() int { f.mu.Lock(); defer f.mu.Unlock(); return f.ops }
+
+// Syncs counts the syncs so far.
 func (f *FS) Syncs() int { f.mu.Lock(); defer f.mu.Unlock(); return f.syncs }
 
 // Crash stops the machine, if it has not stopped, and returns what its disk
@@ -323,9 +326,7 @@ func (f *FS) SyncDir(name string) error {
 	}
 	f.syncs++
 	clear(n.onDisk)
-	for name, child := range n.names {
-		n.onDisk[name] = child
-	}
+	maps.Copy(n.onDisk, n.names)
 	return nil
 }
 
