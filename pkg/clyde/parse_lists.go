@@ -42,7 +42,7 @@ func (p *manifestParser) requires(to *[]Requirement) func(value) {
 					"traits":     p.traitValues(&r),
 					"visibility": p.enum(&r.Visibility, visibilities),
 					"optional":   p.flag(&r.Optional),
-					"when":       p.line(&r.When, MaxTextLen),
+					"when":       p.condition(&r.When),
 				}, nil)
 			} else {
 				p.requirementSpec(&r)(val)
@@ -104,6 +104,16 @@ func (p *manifestParser) requirementSpec(r *Requirement) func(value) {
 			return
 		}
 		p.addErr(v, err)
+	}
+}
+
+// condition reads when, which resolving has to understand.
+func (p *manifestParser) condition(to *string) func(value) {
+	return func(v value) {
+		p.line(to, MaxConditionLen)(v)
+		if _, err := ParseCondition(*to); err != nil {
+			p.addErr(v, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package clyde
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -252,6 +253,20 @@ func (r Range) Contains(v Version) bool {
 		}
 	}
 	return false
+}
+
+// Admits is Contains without the rule that a prerelease must be asked for:
+// 1.3.0-beta lies in ^1.2.0, and 2.0.0-beta does not.
+func (r Range) Admits(v Version) bool {
+	if v.IsZero() {
+		return false
+	}
+	for _, set := range r.sets {
+		if !slices.ContainsFunc(set, func(c comparator) bool { return !c.holds(v) }) {
+			return true
+		}
+	}
+	return len(r.sets) == 0
 }
 
 func containsAll(set []comparator, v Version) bool {

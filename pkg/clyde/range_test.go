@@ -174,3 +174,42 @@ func FuzzParseRange(f *testing.F) {
 		}
 	})
 }
+
+// Admits contains all that Contains does, and differs on prereleases alone.
+func TestAdmits(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		r, v string
+		want bool
+	}{
+		{"^1.2.0", "1.3.0-beta", true},
+		{"^1.2.0", "1.2.0-beta", false},
+		{"^1.2.0", "2.0.0-beta", false},
+		{"*", "1.0.0-beta", true},
+	} {
+		r, err := clyde.ParseRange(tt.r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := clyde.ParseVersion(tt.v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Admits(v); got != tt.want {
+			t.Errorf("%s admits %s: %t; want %t", r, v, got, tt.want)
+		}
+	}
+	if (clyde.Range{}).Admits(clyde.Version{}) {
+		t.Error("the zero Range admits the zero Version")
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		at, v := drawVersion(t, "at"), drawVersion(t, "v")
+		r, err := clyde.ParseRange(rapid.SampledFrom([]string{">=", "<", "<=", "="}).Draw(t, "op") + at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Contains(v) != r.Admits(v) && (!v.IsPrerelease() || r.Contains(v)) {
+			t.Errorf("%s: contains %s %t, admits %t", r, v, r.Contains(v), r.Admits(v))
+		}
+	})
+}
