@@ -23,6 +23,7 @@ var layer = map[string]int{
 
 	"pkg/jobs":     10,
 	"pkg/markdown": 10,
+	"pkg/resolve":  10,
 
 	"pkg/store":                     20,
 	"pkg/store/storetest":           21,
