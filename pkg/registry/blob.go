@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -23,11 +24,11 @@ func blobUnknown(repo string, d digest.Digest) error {
 	return clyde.Errorf(clyde.ErrNotFound, "%s has no blob %s", repo, d).WithCode("blob_unknown")
 }
 
-// OpenBlob opens a blob of the repository, for those who want its file
-// (sendfile, random access). It returns the file, which the caller closes, and
+// OpenBlob opens a blob of the repository: its file, for sendfile, but for what
+// was pushed a moment ago. It returns the blob, which the caller closes, and
 // its size in bytes, or clyde.ErrNotFound where this repository does not hold
 // this blob, whatever others hold.
-func (r *Registry) OpenBlob(ctx context.Context, repo string, d digest.Digest) (*os.File, int64, error) {
+func (r *Registry) OpenBlob(ctx context.Context, repo string, d digest.Digest) (io.ReadSeekCloser, int64, error) {
 	if _, err := parseDigest(d.String()); err != nil {
 		return nil, 0, err
 	}

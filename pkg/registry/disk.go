@@ -3,8 +3,8 @@ package registry
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
-	"os"
 	"path"
 
 	"github.com/distribution/distribution/v3/registry/storage/driver"
@@ -20,8 +20,8 @@ type disk interface {
 	Sync(ctx context.Context) error
 	// Flush also writes it to its place, for those who read the directory.
 	Flush(ctx context.Context) error
-	// OpenBlob opens a blob's file and says how large it is.
-	OpenBlob(d digest.Digest) (*os.File, int64, error)
+	// OpenBlob opens a blob and says how large it is.
+	OpenBlob(d digest.Digest) (io.ReadSeekCloser, int64, error)
 	// HasBlob reports whether repo links the blob.
 	HasBlob(repo string, d digest.Digest) (bool, error)
 	Close() error

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -13,16 +14,17 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// OpenBlob opens the content of a blob and returns its size in bytes, for
-// sendfile. It does not ask which repositories hold the blob. The error is
-// clyde.ErrNotFound when there is none.
-func (d *Driver) OpenBlob(dgst digest.Digest) (*os.File, int64, error) {
+// OpenBlob opens the content of a blob and returns its size in bytes. It is an
+// *os.File, and so good for sendfile, once the blob is in the tree. It does not
+// ask which repositories hold the blob. The error is clyde.ErrNotFound when
+// there is none.
+func (d *Driver) OpenBlob(dgst digest.Digest) (io.ReadSeekCloser, int64, error) {
 	if err := dgst.Validate(); err != nil {
 		return nil, 0, clyde.Errorf(clyde.ErrInvalid, "digest %q is not valid", dgst).Because(err)
 	}
 	p := blobPath(dgst)
 	if e := d.disk.lookup(p); e != nil {
-		return d.disk.unnamed(e.data)
+		return inMemory{bytes.NewReader(e.data)}, int64(len(e.data)), nil
 	}
 	f, err := d.disk.files.OpenFile(d.disk.full(p), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -38,26 +40,13 @@ func (d *Driver) OpenBlob(dgst digest.Digest) (*os.File, int64, error) {
 	if real, ok := f.(osFile); ok {
 		return real.File, fi.Size(), nil
 	}
-	return nil, 0, errors.Join(errors.ErrUnsupported, f.Close())
+	return f, fi.Size(), nil
 }
 
-// unnamed returns a file that holds content and is gone once closed, for a
-// blob that is not in the tree yet.
-func (d *disk) unnamed(content []byte) (*os.File, int64, error) {
-	name := d.tempName()
-	if err := writeNew(d.files, name, content); err != nil {
-		return nil, 0, err
-	}
-	f, err := d.files.OpenFile(name, os.O_RDONLY, 0)
-	_ = d.files.Remove(name)
-	if err != nil {
-		return nil, 0, err
-	}
-	if real, ok := f.(osFile); ok {
-		return real.File, int64(len(content)), nil
-	}
-	return nil, 0, errors.Join(errors.ErrUnsupported, f.Close())
-}
+// inMemory is a blob that is not in the tree yet.
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }
 
 // HasBlob reports whether a repository contains a blob: its _layers link names the digest.
 func (d *Driver) HasBlob(repo string, dgst digest.Digest) (bool, error) {

@@ -286,8 +286,25 @@ func (d *disk) settleOne() bool {
 	return true
 }
 
-// writeFile writes a whole file beside the tree and renames it into place.
+// writeFile writes a whole file into the tree: a new one where it is to be,
+// any other beside the tree, to be renamed into place. A process that dies over
+// a new one leaves it short, but the journal has it and is replayed.
 func (d *disk) writeFile(p string, data []byte) error {
+	dir := path.Dir(p)
+	if err := d.mkdirs(dir); err != nil {
+		return err
+	}
+	if f, err := d.files.OpenFile(d.full(p), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666); err == nil {
+		_, err = f.Write(data)
+		if err = errors.Join(err, f.Close()); err != nil {
+			_ = d.files.Remove(d.full(p))
+			return err
+		}
+		d.mu.Lock()
+		d.changedLocked(dir)
+		d.mu.Unlock()
+		return nil
+	}
 	temp := d.tempName()
 	if err := writeNew(d.files, temp, data); err != nil {
 		return err
