@@ -28,6 +28,23 @@ func (a *Accounts) owns(by Principal, pattern, what string) error {
 	return RequireRecent(by, a.now(), what)
 }
 
+// mayGive returns nil where by may give a role on a pattern. Where its
+// organisation asks two people for a new owner, a grant is no way around that.
+func (a *Accounts) mayGive(ctx context.Context, by Principal, pattern string, role RoleName) error {
+	if err := a.owns(by, pattern, "granting a role"); err != nil {
+		return err
+	}
+	if role != RoleOwner {
+		return nil
+	}
+	o, err := a.ownerOrg(ctx, pattern)
+	if err != nil || !o.TwoPerson {
+		return err
+	}
+	return clyde.Errorf(clyde.ErrConflict, "%s asks two people for a new owner", o.Name).WithCode("two_person").
+		Fix("Grant the role maintainer, or make somebody an owner of %s, which a second owner confirms.", o.Name)
+}
+
 // GrantTeam gives a team a role on "@acme/zlib" or "@acme/*", for owners of it.
 // The team's organisation need not be the one that owns the package.
 func (a *Accounts) GrantTeam(ctx context.Context, by Principal, pattern, org, team string, role RoleName) (err error) {
@@ -39,7 +56,7 @@ func (a *Accounts) GrantTeam(ctx context.Context, by Principal, pattern, org, te
 	if err != nil {
 		return err
 	}
-	if err := a.owns(by, pat, "granting a role"); err != nil {
+	if err := a.mayGive(ctx, by, pat, role); err != nil {
 		return err
 	}
 	o, err := a.db.OrgByName(ctx, org)
@@ -66,7 +83,7 @@ func (a *Accounts) GrantAccount(ctx context.Context, by Principal, pattern, logi
 	if err != nil {
 		return store.Invitation{}, err
 	}
-	if err := a.owns(by, pat, "granting a role"); err != nil {
+	if err := a.mayGive(ctx, by, pat, role); err != nil {
 		return store.Invitation{}, err
 	}
 	return a.invite(ctx, by, store.Invitation{Pattern: pat, Role: string(role)}, login, pattern)

@@ -135,6 +135,8 @@ func TestOrganisation(t *testing.T) {
 	if err != nil || c == nil {
 		t.Fatalf("SetRole under two_person = %v, %v; want it to wait", c, err)
 	}
+	_, err = w.GrantAccount(ctx, ada, "@acme/*", "cyd", account.RoleOwner)
+	refused(t, "a grant around two_person", err, "two_person")
 	refused(t, "confirming one's own", w.Confirm(ctx, ada, c.ID, true), "second_owner_required")
 	refused(t, "confirming as a publisher", w.Confirm(ctx, bob, c.ID, true), "grant_missing")
 	ok(t, w.Confirm(ctx, boss, c.ID, true))
