@@ -13,7 +13,7 @@ import (
 // implements it.
 type Packages interface {
 	Setting(ctx context.Context, repo string) (store.Setting, error)
-	HasRepo(ctx context.Context, repo string) (bool, error)
+	HasVersions(ctx context.Context, repo string) (bool, error)
 	PackageOwner(ctx context.Context, repo string) (store.Owner, error)
 	Namespace(ctx context.Context, name string) (store.Namespace, error)
 	Org(ctx context.Context, id int64) (store.Org, error)
@@ -29,7 +29,7 @@ func ResourceOf(ctx context.Context, db Packages, repo string) (r Resource, err 
 		if err != nil {
 			return r, err
 		}
-		known, err := db.HasRepo(ctx, repo)
+		known, err := db.HasVersions(ctx, repo)
 		if err != nil {
 			return r, err
 		}

@@ -34,7 +34,7 @@ type Store interface {
 	DeleteSessions(ctx context.Context, account int64, but string, audit store.AuditEntry) error
 	EndTransfer(ctx context.Context, id, state string, by int64, audit store.AuditEntry) error
 	Grants(ctx context.Context, namespace string) ([]store.Grant, error)
-	HasRepo(ctx context.Context, repo string) (bool, error)
+	HasVersions(ctx context.Context, repo string) (bool, error)
 	Holdings(ctx context.Context, account int64) ([]store.Holding, error)
 	Identity(ctx context.Context, issuer, subject string) (store.Identity, error)
 	Invitation(ctx context.Context, id string) (store.Invitation, error)

@@ -200,7 +200,9 @@ func (r *Registry) mayPush(ctx context.Context, p account.Principal, repo string
 	if account.Allowed(p, account.Publish, res) {
 		return nil
 	}
-	exists, err := r.hasRepo(ctx, repo)
+	// What was pushed by digest only, to be signed before it is tagged, is no
+	// version yet, and its publisher needs no more than publish-new.
+	exists, err := r.o.DB.HasVersions(ctx, repo)
 	if err != nil {
 		return err
 	}

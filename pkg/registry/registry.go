@@ -52,6 +52,7 @@ type DB interface {
 	Referrers(ctx context.Context, repo, subject, artifactType, after string, n int) ([]store.Manifest, error)
 	Repos(ctx context.Context, after string, n int) ([]string, error)
 	HasRepo(ctx context.Context, repo string) (bool, error)
+	HasVersions(ctx context.Context, repo string) (bool, error)
 	DeleteTag(ctx context.Context, repo, tag string, ev clyde.Event) error
 	DeleteManifest(ctx context.Context, repo, digest string, ev clyde.Event) error
 }

@@ -200,7 +200,7 @@ func (p *Parts) setAccess(ctx context.Context, a Access) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, p.Ingest.Refresh(ctx, name.Repo())
+	return nil, p.Ingest.Relatest(ctx, name.Repo())
 }
 
 // adminHandler serves commands on the socket, whose file only the owner of the
