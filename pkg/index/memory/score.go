@@ -109,7 +109,6 @@ type search struct {
 	cut     bool
 
 	query     []token
-	prefix    bool   // the last word may go on
 	collapsed string // the text as a name
 	header    string // the text as an include path, or ""
 	typed     map[string]struct{}

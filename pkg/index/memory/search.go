@@ -38,7 +38,7 @@ func (e *Engine) Search(ctx context.Context, q index.Query) (index.Result, error
 		s.run()
 	}
 	c := s.collect(q, text, after)
-	r := index.Result{Total: c.total, Facets: c.facets, DidYouMean: s.didYouMean(q.Text), Truncated: s.cut}
+	r := index.Result{Total: c.total, Facets: c.facets, DidYouMean: s.didYouMean(), Truncated: s.cut}
 	if len(s.hits) > q.Limit {
 		s.hits = s.hits[:q.Limit]
 		last := s.hits[q.Limit-1]
@@ -98,7 +98,7 @@ func (e *Engine) end(s *search) {
 }
 
 // didYouMean is the text with its corrections, or "".
-func (s *search) didYouMean(text string) string {
+func (s *search) didYouMean() string {
 	if s.fixedName != "" && collapse(s.fixedName) != s.collapsed && slices.ContainsFunc(s.fixed, func(f string) bool { return f != "" }) {
 		return s.fixedName
 	}
