@@ -38,6 +38,7 @@ var layer = map[string]int{
 	"pkg/account/oidc":              10, // tokens; knows nothing of accounts
 	"pkg/account/oidc/oidctest":     11,
 	"pkg/account":                   30,
+	"pkg/account/signin":            31, // who a provider vouched for
 	"pkg/content":                   30,
 	"pkg/catalog":                   31, // asks account and content
 	"pkg/ingest":                    31,
@@ -70,6 +71,7 @@ var only = []struct {
 	{"github.com/sirupsen/logrus", []string{"pkg/registry", "cmd/clyde-bench"}, "it comes with distribution and is bridged there"},
 	{"github.com/sigstore/", []string{"pkg/signing"}, "signatures are checked in one place"},
 	{"github.com/go-jose/", []string{"pkg/account/oidc", "pkg/account/oidc/oidctest"}, "identity tokens are checked in one place"},
+	{"golang.org/x/oauth2", []string{"pkg/account/signin"}, "people sign in through one package"},
 	{"github.com/danielgtaylor/huma/", []string{"pkg/api"}, "the framework stays at the edge"},
 	{"github.com/prometheus/", []string{"pkg/server", "pkg/registry", "pkg/api"}, "rules do not count"},
 	{"database/sql", []string{"pkg/store"}, "all SQL is in one place"},

@@ -20,6 +20,7 @@ type Config struct {
 	TLS      TLS      `yaml:"tls"`
 	Registry Registry `yaml:"registry"`
 	API      API      `yaml:"api"`
+	SignIn   SignIn   `yaml:"signin"`
 	Metrics  Metrics  `yaml:"metrics"`
 	Log      Log      `yaml:"log"`
 }
@@ -62,6 +63,36 @@ type API struct {
 	WritesPerSecond float64 `yaml:"writes_per_second"` // per token or address; 0 is no limit
 }
 
+// SignIn says how people sign in on the pages.
+type SignIn struct {
+	Passwords bool `yaml:"passwords"` // accounts that have one may sign in with it
+	// AdminPasswordFile has the password of the account admin, which is made of
+	// it at the first start and never changed by it later.
+	AdminPasswordFile string         `yaml:"admin_password_file"`
+	GitHub            GitHub         `yaml:"github"`
+	OIDC              []OIDCProvider `yaml:"oidc"`
+}
+
+// GitHub is an OAuth app there; without client_id, nobody signs in with it.
+type GitHub struct {
+	ClientID         string `yaml:"client_id"`
+	ClientSecret     string `yaml:"client_secret"`
+	ClientSecretFile string `yaml:"client_secret_file"` // read at start, in place of client_secret
+	BaseURL          string `yaml:"base_url"`           // empty: https://github.com; else of GitHub Enterprise
+	APIURL           string `yaml:"api_url"`            // empty: follows from base_url
+}
+
+// OIDCProvider is an OpenID Connect provider.
+type OIDCProvider struct {
+	Key              string   `yaml:"key" json:"key"`       // its part of addresses: /login/KEY/callback
+	Name             string   `yaml:"name" json:"name"`     // as people know it; empty: the key
+	Issuer           string   `yaml:"issuer" json:"issuer"` // exactly as its tokens say
+	ClientID         string   `yaml:"client_id" json:"client_id"`
+	ClientSecret     string   `yaml:"client_secret" json:"client_secret"`
+	ClientSecretFile string   `yaml:"client_secret_file" json:"client_secret_file"` // read at start, in place of client_secret
+	Scopes           []string `yaml:"scopes" json:"scopes"`                         // besides openid; absent: profile and email
+}
+
 // Metrics configures the private listener.
 type Metrics struct {
 	Addr string `yaml:"addr"` // host:port for /metrics; empty: none
@@ -87,7 +118,8 @@ func Default() Config {
 		Registry: Registry{
 			Accept: "packages", MaxBlob: 5 << 30, MaxUploads: 100, MaxBytesPerDay: 200 << 30, UploadRetention: 7 * 24 * time.Hour,
 		},
-		API: API{ReadsPerSecond: 0, WritesPerSecond: 0},
-		Log: Log{Level: "info", Format: "text"},
+		API:    API{ReadsPerSecond: 0, WritesPerSecond: 0},
+		SignIn: SignIn{Passwords: true, OIDC: []OIDCProvider{}},
+		Log:    Log{Level: "info", Format: "text"},
 	}
 }

@@ -121,7 +121,10 @@ func TestOverlayReachesEveryField(t *testing.T) {
 	c := config.Default()
 	top := reflect.ValueOf(&c).Elem()
 	set := func(name string, v reflect.Value) {
-		value := map[reflect.Kind]string{reflect.String: "x", reflect.Int: "3", reflect.Int64: "3", reflect.Float64: "3", reflect.Slice: "x,y"}[v.Kind()]
+		value := map[reflect.Kind]string{reflect.String: "x", reflect.Int: "3", reflect.Int64: "3", reflect.Float64: "3", reflect.Slice: "x,y", reflect.Bool: "false"}[v.Kind()]
+		if v.Type() == reflect.TypeFor[[]config.OIDCProvider]() {
+			value = `[{"key": "acme", "issuer": "https://sso.acme.example"}]`
+		}
 		if v.Type() == reflect.TypeFor[time.Duration]() {
 			value = "3ns"
 		}
@@ -133,16 +136,18 @@ func TestOverlayReachesEveryField(t *testing.T) {
 			t.Errorf("%s sets nothing", name)
 		}
 	}
-	for i := range top.NumField() {
-		name := "CLYDE_" + strings.ToUpper(top.Type().Field(i).Tag.Get("yaml"))
-		if top.Field(i).Kind() != reflect.Struct {
-			set(name, top.Field(i))
-			continue
-		}
-		for j := range top.Field(i).NumField() {
-			set(name+"_"+strings.ToUpper(top.Field(i).Type().Field(j).Tag.Get("yaml")), top.Field(i).Field(j))
+	var walk func(prefix string, v reflect.Value)
+	walk = func(prefix string, v reflect.Value) {
+		for i := range v.NumField() {
+			name := prefix + strings.ToUpper(v.Type().Field(i).Tag.Get("yaml"))
+			if v.Field(i).Kind() == reflect.Struct {
+				walk(name+"_", v.Field(i))
+			} else {
+				set(name, v.Field(i))
+			}
 		}
 	}
+	walk("CLYDE_", top)
 }
 
 func TestValidate(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gopkg.in/yaml.v3"
 )
 
 // envPrefix starts every variable that is read.
@@ -20,7 +22,8 @@ const envPrefix = "CLYDE_"
 var serviceRE = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
 // Overlay sets fields from variables named after their path: CLYDE_HTTP_ADDR
-// is http.addr. Lists are separated by commas. A variable below one of the
+// is http.addr. Lists are separated by commas; a list of sections is written as
+// YAML or JSON. A variable below one of the
 // file's sections that names no field is an error, as an unknown key is.
 // Variables without a section belong to the client (CLYDE_REGISTRY,
 // CLYDE_TOKEN, CLYDE_CONFIG, CLYDE_KEY_PASSWORD) and are left alone.
@@ -32,9 +35,7 @@ func (c *Config) Overlay(environ []string) error {
 		name := envPrefix + strings.ToUpper(key)
 		if f := top.Field(i); f.Kind() == reflect.Struct {
 			sections = append(sections, name+"_")
-			for j, sub := range keysOf(f.Type()) {
-				fields[name+"_"+strings.ToUpper(sub)] = f.Field(j)
-			}
+			leaves(fields, name+"_", f)
 		} else {
 			fields[name] = f
 		}
@@ -48,6 +49,9 @@ func (c *Config) Overlay(environ []string) error {
 		name, value, _ := strings.Cut(kv, "=")
 		if f, ok := fields[name]; ok {
 			if err := setField(f, value); err != nil {
+				if f.Type() == reflect.TypeFor[[]OIDCProvider]() {
+					value = "…" // it holds secrets
+				}
 				errs = append(errs, fmt.Errorf("config: %s=%q: %w", name, value, err))
 			}
 			continue
@@ -63,6 +67,18 @@ func (c *Config) Overlay(environ []string) error {
 		errs = append(errs, errors.New(msg))
 	}
 	return errors.Join(errs...)
+}
+
+// leaves adds every setting below a section, by the name of its variable.
+func leaves(fields map[string]reflect.Value, prefix string, section reflect.Value) {
+	for i, key := range keysOf(section.Type()) {
+		name, f := prefix+strings.ToUpper(key), section.Field(i)
+		if f.Kind() == reflect.Struct {
+			leaves(fields, name+"_", f)
+			continue
+		}
+		fields[name] = f
+	}
 }
 
 func setField(v reflect.Value, s string) error {
@@ -82,6 +98,22 @@ func setField(v reflect.Value, s string) error {
 				*p = append(*p, x)
 			}
 		}
+	case *bool:
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		*p = b
+	case *[]OIDCProvider:
+		var doc yaml.Node
+		if err := yaml.Unmarshal([]byte(s), &doc); err != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.SequenceNode {
+			return errors.New("want a list of sections as YAML or JSON")
+		}
+		if err := errors.Join(checkKeys(doc.Content[0], v.Type(), "")...); err != nil {
+			return err
+		}
+		*p = []OIDCProvider{}
+		return doc.Decode(p)
 	case *int, *int64:
 		n, err := strconv.ParseInt(s, 10, v.Type().Bits())
 		if err != nil {

@@ -85,6 +85,16 @@ func checkKeys(n *yaml.Node, t reflect.Type, path string) (errs []error) {
 	if n.Kind == yaml.AliasNode || n.Anchor != "" {
 		return []error{fmt.Errorf("line %d: anchors and aliases are not understood here", n.Line)}
 	}
+	if n.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct {
+		for i, e := range n.Content {
+			if e.Kind != yaml.MappingNode {
+				errs = append(errs, fmt.Errorf("line %d: %s: want a list of sections", e.Line, path))
+				continue
+			}
+			errs = append(errs, checkKeys(e, t.Elem(), fmt.Sprintf("%s[%d]", path, i))...)
+		}
+		return errs
+	}
 	if n.Kind == yaml.SequenceNode {
 		for _, e := range n.Content {
 			if e.Kind != yaml.ScalarNode || e.Tag == "!!null" || e.Anchor != "" {

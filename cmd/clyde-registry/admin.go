@@ -374,7 +374,7 @@ func newConfig(a *app) *cobra.Command {
 			if a.json {
 				return usageError{fmt.Errorf("config show prints YAML, as the file is written; leave out --json")}
 			}
-			return show(c)
+			return show(c.Redacted())
 		},
 	}
 	return group("config", "Check or print the configuration", check, print)

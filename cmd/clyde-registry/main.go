@@ -98,7 +98,7 @@ func newRoot(a *app) *cobra.Command {
 	f.StringVar(&a.addr, "addr", "", "listen on this host:port (http.addr)")
 	f.StringVar(&a.data, "data", "", "keep data in this directory (data.dir)")
 	f.BoolVar(&a.json, "json", false, "print JSON on standard output")
-	root.AddCommand(newServe(a), newToken(a), newKey(a), newAccess(a), newInbox(a), newAudit(a),
+	root.AddCommand(newServe(a), newToken(a), newAdmin(a), newKey(a), newAccess(a), newInbox(a), newAudit(a),
 		newReconcile(a), newReindex(a), newBackup(a), newRestore(a), newConfig(a), newVersion(a))
 	return root
 }
@@ -160,6 +160,9 @@ func (a *app) serve(ctx context.Context, cfg config.Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.FirstAdmin(ctx); err != nil {
+		return err
+	}
 	path, token, err := s.FirstToken(ctx)
 	if err != nil {
 		return err

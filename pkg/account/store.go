@@ -9,6 +9,8 @@ import (
 
 // Store is what Accounts needs of pkg/store.
 type Store interface {
+	LoginStore
+
 	AcceptInvitation(ctx context.Context, i store.Invitation, audit store.AuditEntry) error
 	Account(ctx context.Context, id int64) (store.Account, error)
 	AccountByLogin(ctx context.Context, login string) (store.Account, error)

@@ -51,6 +51,12 @@ type (
 	Named struct {
 		Name string `json:"name"`
 	}
+	// AdminPassword sets the password of an administrator, whose account is made
+	// when it is not there.
+	AdminPassword struct {
+		Login    string `json:"login"`
+		Password string `json:"password"`
+	}
 	// Inbox lists or replays events.
 	Inbox struct {
 		State string `json:"state"`
@@ -90,6 +96,10 @@ var commands = map[string]func(context.Context, *Parts, json.RawMessage) (any, e
 	"backup":       with(func(p *Parts, ctx context.Context, a Named) (any, error) { return p.Backup(ctx, a.Name) }),
 	"audit":        with(func(p *Parts, ctx context.Context, a Inbox) (any, error) { return p.DB.Audit(ctx, a.ID, a.Limit) }),
 	"access.set":   with((*Parts).setAccess),
+	"admin.password": with(func(p *Parts, ctx context.Context, a AdminPassword) (any, error) {
+		made, err := p.Accounts.SetUp(ctx, System, a.Login, a.Password)
+		return AdminMade{Login: a.Login, Made: made}, err
+	}),
 }
 
 // with decodes the arguments strictly.
@@ -109,6 +119,12 @@ func with[A any](f func(*Parts, context.Context, A) (any, error)) func(context.C
 type Created struct {
 	ID     string `json:"id"`
 	Secret string `json:"secret"`
+}
+
+// AdminMade says whether an administrator's account is new.
+type AdminMade struct {
+	Login string `json:"login"`
+	Made  bool   `json:"made"`
 }
 
 func (p *Parts) tokenCreate(ctx context.Context, a TokenCreate) (any, error) {

@@ -17,8 +17,13 @@ import (
 // a ServeMux would redirect "//" and "..", which the registry must refuse.
 func (s *Server) routes() (http.Handler, error) {
 	_, host, _ := strings.Cut(s.publicURL, "://")
+	in, err := s.signIn()
+	if err != nil {
+		return nil, err
+	}
 	pages, err := web.New(web.Options{
 		Catalog: s.Catalog, Auth: s.Accounts.Authenticate, PublicURL: s.publicURL, Host: host, Log: s.Log, Now: s.Now,
+		Accounts: s.Accounts, SignIn: in, Passwords: s.cfg.SignIn.Passwords,
 	})
 	if err != nil {
 		return nil, err

@@ -51,8 +51,9 @@ type Parts struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 
-	pulls *pullCounter
-	close []func() error // run in reverse order
+	pulls  *pullCounter
+	secret []byte
+	close  []func() error // run in reverse order
 }
 
 // Server is an assembled, not yet running, server.
@@ -106,6 +107,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	if err != nil {
 		return nil, err
 	}
+	p.secret = secret
 	p.pulls = &pullCounter{db: p.DB, log: o.Log, now: o.Now}
 	p.Registry, err = registry.New(ctx, registry.Options{
 		Root: filepath.Join(p.Dir, "registry"), Secret: secret, DB: p.DB, Accounts: p.Accounts, Log: o.Log, Now: o.Now,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clydepm/clyde-registry/pkg/account/signin"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/index"
 )
@@ -22,6 +23,8 @@ type base struct {
 	Title  string // before the site's name; "" on the home page
 	Query  string // what the search box shows
 	Signed string // who is signed in; "" for nobody
+	Person bool   // and has an account page
+	Next   string // where to return from signing in; "" where nobody can
 	Home   bool   // the home page has a search box of its own
 	NoRobo bool   // not for search engines
 }
@@ -29,20 +32,23 @@ type base struct {
 func (s *Web) base(r request, title string) base {
 	b := base{Title: title, Query: clip(r.URL.Query().Get("q"))}
 	if !r.who.Anonymous() {
-		b.Signed = r.who.String()
+		b.Signed, b.Person = r.who.String(), r.who.Session != ""
+	} else if s.o.Accounts != nil {
+		b.Next = signin.OwnPath(r.URL.RequestURI())
 	}
 	return b
 }
 
 // parse reads every page with the layout and the parts.
 func (s *Web) parse() (map[string]*template.Template, error) {
-	shared, err := template.New("").Funcs(s.funcs()).ParseFS(templateFS, "templates/layout.html", "templates/parts.html")
+	shared, err := template.New("").Funcs(s.funcs()).ParseFS(templateFS, "templates/layout.html", "templates/parts.html", "templates/account_parts.html")
 	if err != nil {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
 	for _, name := range []string{"home.html", "search.html", "package.html", "versions.html", "dependencies.html", "dependents.html",
-		"files.html", "file.html", "candidates.html", "about.html", "error.html"} {
+		"files.html", "file.html", "candidates.html", "about.html", "error.html", "account_login.html", "account_go.html", "account_profile.html",
+		"account_sessions.html", "account_tokens.html", "account_device.html"} {
 		t, err := shared.Clone()
 		if err != nil {
 			return nil, err
@@ -60,6 +66,7 @@ func (s *Web) funcs() template.FuncMap {
 		"bytes": size,
 		"count": count,
 		"date":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"when":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"url":   packageURL,
 		"web":   webURL,

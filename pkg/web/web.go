@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/account/signin"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/index"
@@ -49,6 +50,11 @@ type Options struct {
 	Host      string                                         // of the registry, as clients write it: "localhost:8080"
 	Log       *slog.Logger
 	Now       func() time.Time
+
+	// What signing in needs; without Accounts nobody does.
+	Accounts  *account.Accounts
+	SignIn    *signin.SignIn
+	Passwords bool // accounts that have one may sign in with it
 }
 
 // Web is the pages.
@@ -57,6 +63,7 @@ type Web struct {
 	pages  map[string]*template.Template
 	assets map[string]asset
 	mux    *http.ServeMux
+	cross  *http.CrossOriginProtection
 }
 
 // New parses the templates and returns the pages, or the error in them.
@@ -74,8 +81,16 @@ func New(o Options) (*Web, error) {
 		o.Now = time.Now
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
-	w := &Web{o: o, mux: http.NewServeMux()}
+	if o.Accounts != nil && o.SignIn == nil {
+		return nil, errors.New("web.New: accounts need SignIn")
+	}
+	w := &Web{o: o, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection()}
 	var err error
+	if o.PublicURL != "" {
+		if err = w.cross.AddTrustedOrigin(o.PublicURL); err != nil {
+			return nil, fmt.Errorf("web.New: %w", err)
+		}
+	}
 	if w.assets, err = loadAssets(); err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)
 	}
@@ -109,6 +124,7 @@ func (s *Web) routes() {
 	} {
 		s.mux.Handle("GET "+pattern, s.page(h))
 	}
+	s.accountRoutes()
 	s.mux.HandleFunc("GET /static/{file}", s.static)
 	s.mux.HandleFunc("GET /favicon.ico", s.favicon)
 	s.mux.HandleFunc("GET /robots.txt", robots)
@@ -142,7 +158,7 @@ type handler func(w http.ResponseWriter, r request) error
 func (s *Web) page(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "Authorization, Cookie")
-		who, err := s.o.Auth(r)
+		who, err := s.who(r)
 		req := request{r, who}
 		if err == nil {
 			err = h(w, req)
@@ -174,7 +190,9 @@ func (s *Web) render(w http.ResponseWriter, r request, status int, name string, 
 	if status == http.StatusOK {
 		sum := sha256.Sum256(b.Bytes())
 		tag := `"` + hex.EncodeToString(sum[:16]) + `"`
-		h.Set("Cache-Control", cacheControl(r.who))
+		if h.Get("Cache-Control") == "" {
+			h.Set("Cache-Control", cacheControl(r.who))
+		}
 		h.Set("ETag", tag)
 		if matches(r.Header.Get("If-None-Match"), tag) {
 			w.WriteHeader(http.StatusNotModified)
@@ -250,7 +268,7 @@ func (s *Web) fail(w http.ResponseWriter, r request, err error) {
 		s.o.Log.ErrorContext(r.Context(), "web", "path", r.URL.Path, "err", err)
 		p.Msg, p.Fixes = "Something went wrong on our side. It has been logged; trying again in a moment may help.", nil
 	}
-	if p.Status == http.StatusUnauthorized {
+	if p.Status == http.StatusUnauthorized && s.o.Accounts == nil {
 		w.Header().Set("WWW-Authenticate", `Basic realm="clyde"`)
 	}
 	p.Text = http.StatusText(p.Status)
