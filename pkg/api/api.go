@@ -36,6 +36,7 @@ type Options struct {
 	Catalog  *catalog.Catalog
 	Accounts *account.Accounts
 	Keys     Keys
+	Trusted  *account.Trusted // nil: no trusted publishing
 	// Publish stores one version on behalf of p and returns when it is visible.
 	Publish func(ctx context.Context, p account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error)
 	// Idempotent keeps replies to requests that may come again; see store.DB.
@@ -99,6 +100,7 @@ func New(o Options) (http.Handler, error) {
 	s.changes()
 	s.keys()
 	s.tokens()
+	s.trustedPublishing()
 	s.site()
 	if err := s.document(); err != nil {
 		return nil, err

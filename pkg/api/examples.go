@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/store"
@@ -77,8 +78,15 @@ func (s *server) replies() map[string]any {
 		"list-keys":         KeyList{[]Key{exampleKey}},
 		"add-key":           exampleKey,
 		"get-registry":      s.wellKnown(),
-		"get-health":        Health{"ok"},
-		"get-ready":         Health{"ready"},
+		"get-trusted-audience": TrustedAudience{
+			Audience: "registry.example.org",
+			Issuers:  []TrustedIssuer{{Name: "github", URL: account.GitHubIssuer, Kind: "github", Audience: "registry.example.org"}},
+		},
+		"exchange-token":          ExchangedToken{Token: "clyde_…", Expires: exampleTime, Seconds: int(account.RunTokenLife.Seconds()), Package: "@acme/zlib"},
+		"list-trusted-publishers": TrustedPublisherList{[]TrustedPublisher{examplePublisher}},
+		"add-trusted-publisher":   examplePublisher,
+		"get-health":              Health{"ok"},
+		"get-ready":               Health{"ready"},
 	}
 }
 
@@ -87,5 +95,9 @@ var requests = map[string]any{
 	"yank-version":      catalog.YankRequest{Yanked: true, Reason: "security", Text: "CVE-2026-0001; use 1.3.2."},
 	"deprecate-package": catalog.Deprecation{Message: "No longer maintained.", ReplacedBy: "@acme/zlib-ng"},
 	"create-token":      TokenRequest{Name: "ci of acme", Scopes: exampleScopes},
-	"add-key":           KeyRequest{Name: "alice", PEM: exampleKey.PEM},
+	"exchange-token":    ExchangeRequest{Token: "eyJhbGciOiJSUzI1NiIs…", Package: "@acme/zlib"},
+	"add-trusted-publisher": TrustedPublisherRequest{
+		Issuer: "github", Repository: "acme/zlib", Workflow: "release.yml", Ref: "refs/tags/v*", Environment: "release",
+	},
+	"add-key": KeyRequest{Name: "alice", PEM: exampleKey.PEM},
 }

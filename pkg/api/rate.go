@@ -25,6 +25,7 @@ type Limits struct {
 	NewVersion Rate // further versions; administrators are exempt
 	Yank       Rate // yank, unyank, deprecate
 	Manage     Rate // keys and tokens
+	Exchange   Rate // identity tokens of CI runs, always by address; zero means DefaultExchange
 	FailedAuth Rate // bad credentials, always by address; zero means DefaultFailedAuth
 }
 
@@ -46,11 +47,12 @@ const (
 	newVersion
 	yanks
 	manage
+	exchanges
 	failedAuth
 	classes
 )
 
-var classNames = [classes]string{"reads", "new-package", "new-version", "yank", "manage", "failed-authentication"}
+var classNames = [classes]string{"reads", "new-package", "new-version", "yank", "manage", "exchange", "failed-authentication"}
 
 type bucketKey struct {
 	class  class
@@ -76,8 +78,11 @@ func newBuckets(l Limits, now func() time.Time) *buckets {
 	if l.FailedAuth.PerSecond == 0 {
 		l.FailedAuth = DefaultFailedAuth
 	}
+	if l.Exchange.PerSecond == 0 {
+		l.Exchange = DefaultExchange
+	}
 	b := &buckets{now: now, by: map[bucketKey]*list.Element{}, order: list.New()}
-	b.rates = [classes]Rate{l.Reads, l.NewPackage, l.NewVersion, l.Yank, l.Manage, l.FailedAuth}
+	b.rates = [classes]Rate{l.Reads, l.NewPackage, l.NewVersion, l.Yank, l.Manage, l.Exchange, l.FailedAuth}
 	for i := range b.rates {
 		b.rates[i].Burst = max(b.rates[i].Burst, 1)
 	}

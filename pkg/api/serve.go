@@ -88,6 +88,8 @@ const publishing class = -1
 // count as reads: they change nothing.
 func classOf(c *call) class {
 	switch {
+	case c.r.Method == http.MethodPost && c.r.URL.Path == exchangePath:
+		return exchanges
 	case safe(c.r.Method), c.r.Method == http.MethodOptions, c.who.Anonymous():
 		return reads
 	case c.r.Method == http.MethodPatch, c.r.Method == http.MethodPut:

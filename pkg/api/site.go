@@ -20,6 +20,13 @@ type WellKnown struct {
 	Web     string `json:"web" doc:"address of the pages"`
 	OCI     OCI    `json:"oci"`
 	Keys    string `json:"keys" doc:"template, with {namespace}"`
+	OIDC    *OIDC  `json:"oidc,omitempty" doc:"absent where CI runs cannot publish by their identity"`
+}
+
+// OIDC says how CI runs publish by their identity.
+type OIDC struct {
+	Audience string `json:"audience" doc:"what identity tokens must be made for" example:"registry.example.org"`
+	Exchange string `json:"exchange" doc:"address that exchanges them"`
 }
 
 type wellKnownOutput struct{ Body WellKnown }
@@ -64,8 +71,12 @@ func (s *server) health(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) wellKnown() WellKnown {
 	u := s.PublicURL
+	var oidc *OIDC
+	if s.Trusted != nil {
+		oidc = &OIDC{Audience: s.Trusted.Audience(), Exchange: u + exchangePath}
+	}
 	return WellKnown{
 		API: u + base, Index: u + base + "/index/{namespace}/{name}.ndjson", Changes: u + base + "/changes", OpenAPI: u + base + "/openapi.json",
-		Web: u, OCI: OCI{Host: s.host}, Keys: u + base + "/namespaces/{namespace}/keys",
+		Web: u, OCI: OCI{Host: s.host}, Keys: u + base + "/namespaces/{namespace}/keys", OIDC: oidc,
 	}
 }

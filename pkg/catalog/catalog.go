@@ -192,6 +192,9 @@ func (c *Catalog) Release(ctx context.Context, p account.Principal, ref Ref) (Re
 	if err != nil {
 		return Release{}, err
 	}
+	if out.PublishedBy, err = c.publishedBy(ctx, r); err != nil {
+		return Release{}, err
+	}
 	out.Requires, err = c.dependencies(ctx, p, r)
 	return out, err
 }

@@ -56,6 +56,7 @@ type Release struct {
 	SourceSize      int64           `json:"source_size"`
 	Published       time.Time       `json:"published_at"`
 	Publisher       string          `json:"publisher"`
+	PublishedBy     *PublishedBy    `json:"published_by,omitempty" doc:"how it was published; only where one version is asked for, and known"`
 	Signed          string          `json:"signed" enum:"verified,untrusted,unsigned,invalid"`
 	Signer          string          `json:"signer,omitempty" doc:"name and fingerprint of the key that verified"`
 	Yanked          *store.Yank     `json:"yanked,omitempty"`

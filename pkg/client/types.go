@@ -47,6 +47,7 @@ type Release struct {
 	SourceSize      int64           `json:"source_size"` // bytes, compressed
 	Published       time.Time       `json:"published_at"`
 	Publisher       string          `json:"publisher"`
+	PublishedBy     *PublishedBy    `json:"published_by,omitempty"` // where one version is asked for
 	Signed          string          `json:"signed"`
 	Signer          string          `json:"signer,omitempty"`
 	Yanked          *Yanked         `json:"yanked,omitempty"` // nil when not withdrawn
@@ -242,4 +243,8 @@ type WellKnown struct {
 		Prefix string `json:"prefix"` // before namespace/name in a repository; usually empty
 	} `json:"oci"`
 	Keys string `json:"keys"` // template: …/namespaces/{namespace}/keys
+	OIDC *struct {
+		Audience string `json:"audience"` // what identity tokens must be made for
+		Exchange string `json:"exchange"` // address that exchanges them
+	} `json:"oidc"` // nil: CI runs cannot publish by their identity
 }

@@ -43,6 +43,7 @@ type Parts struct {
 	Dir      string
 	DB       *store.DB
 	Accounts *account.Accounts
+	Trusted  *account.Trusted
 	Registry *registry.Registry
 	Content  *content.Store
 	Engine   index.Engine
@@ -128,6 +129,9 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	p.onClose(p.Registry.Close)
 	p.Ingest = &ingest.Ingest{DB: p.DB, Source: p.Registry, Content: p.Content, Engine: p.Engine, Log: o.Log, Now: o.Now}
 	_, host, _ := strings.Cut(publicURL, "://")
+	if p.Trusted, err = newTrusted(config.DefaultTrustedPublishing(), p.DB, host, o); err != nil {
+		return nil, err
+	}
 	p.Catalog = &catalog.Catalog{
 		DB: p.DB, Engine: p.Engine, Content: p.Content, Host: host, Log: o.Log, Now: o.Now, Changed: p.Ingest.Relatest,
 	}

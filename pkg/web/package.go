@@ -86,7 +86,8 @@ type packagePage struct {
 	Readme  template.HTML
 	Install []install
 	Headers []string
-	More    int // headers that are not shown
+	Origin  *origin // nil: not by a CI run
+	More    int     // headers that are not shown
 }
 
 // shownHeaders is how many public headers the page lists.
@@ -104,7 +105,7 @@ func (s *Web) pkg(w http.ResponseWriter, r request) error {
 	if done || err != nil {
 		return err
 	}
-	p := packagePage{head: h, Facts: factsOf(h)}
+	p := packagePage{head: h, Facts: factsOf(h), Origin: originOf(h.Release)}
 	if h.Release.Version != "" {
 		readme, err := s.o.Catalog.Readme(r.Context(), r.who, ref)
 		if err != nil && !errors.Is(err, clyde.ErrNotFound) {
