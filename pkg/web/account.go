@@ -7,7 +7,6 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/account/signin"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
-	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
 // maxForm bounds the body of a form, in bytes. Ours: the largest has a list of
@@ -127,7 +126,7 @@ type profilePage struct {
 
 // identity is one way to sign in, with what its provider is called.
 type identity struct {
-	store.Identity
+	account.Identity
 	Provider string
 }
 
@@ -193,7 +192,7 @@ func (s *Web) unlink(w http.ResponseWriter, r request) error {
 // sessionsPage is the data of account_sessions.html.
 type sessionsPage struct {
 	mine
-	Sessions []store.Session
+	Sessions []account.SessionRow
 	This     string
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/account/signin"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
-	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
 // Cookies beside the session's: what a browser keeps while it is at a provider,
@@ -137,7 +136,7 @@ func (s *Web) passwordLogin(w http.ResponseWriter, r request) error {
 
 // letIn gives the browser a session it did not have before: a new one, or the
 // one it has with a new secret when its owner signed in again.
-func (s *Web) letIn(w http.ResponseWriter, r request, acct store.Account) error {
+func (s *Web) letIn(w http.ResponseWriter, r request, acct account.Person) error {
 	from := account.FromRequest(r.Request)
 	if r.who.Session != "" && r.who.Account == acct.ID {
 		secret, err := s.o.Accounts.Prove(r.Context(), account.SessionSecret(r.Request), acct, from)

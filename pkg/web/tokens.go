@@ -10,12 +10,11 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
-	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
 // tokenRow is a token as its owner sees it.
 type tokenRow struct {
-	store.Token
+	account.TokenRow
 	Allows []account.Scope
 	From   []string // networks
 	State  string   // "" in force, revoked or expired
@@ -76,7 +75,7 @@ func (s *Web) showTokens(w http.ResponseWriter, r request, status int, p tokensP
 	}
 	now := s.o.Now()
 	for _, t := range ts {
-		row := tokenRow{Token: t, CI: len(t.Run) > 0}
+		row := tokenRow{TokenRow: t, CI: len(t.Run) > 0}
 		if len(t.Scopes) > 0 {
 			if err := json.Unmarshal(t.Scopes, &row.Allows); err != nil {
 				return err

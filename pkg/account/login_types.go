@@ -1,0 +1,27 @@
+package account
+
+import "github.com/clydepm/clyde-registry/pkg/store"
+
+// What the pages show: the rows themselves, under a name that lets pkg/web do
+// without pkg/store, where it has no business.
+type (
+	Person       = store.Account
+	Identity     = store.Identity
+	SessionRow   = store.Session
+	TokenRow     = store.Token
+	Org          = store.Org
+	Member       = store.Member
+	Team         = store.Team
+	Switches     = store.Switches
+	Invitation   = store.Invitation
+	Confirmation = store.Confirmation
+	Transfer     = store.Transfer
+	Namespace    = store.Namespace
+	NameRequest  = store.NamespaceRequest
+	ReservedName = store.ReservedName
+	GrantRow     = store.Grant
+	PublisherRow = store.Publisher
+	ReportRow    = store.Report
+	AuditRow     = store.AuditEntry
+	AuditFilter  = store.AuditFilter
+)
