@@ -98,7 +98,7 @@ func (u *universe) fetch(ctx context.Context, n clyde.Name) (*known, error) {
 		slices.SortStableFunc(cs, byVersion)
 	}
 	for i := range cs {
-		if cs[i].Version.IsZero() {
+		if cs[i].Version.IsZero() && cs[i].Local == "" && cs[i].Git == "" {
 			return nil, clyde.Errorf(clyde.ErrInvalid, "the index of %s lists a version without a number", n).WithCode("index_invalid")
 		}
 		if i > 0 && cs[i].Version.Equal(cs[i-1].Version) {
