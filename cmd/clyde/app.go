@@ -26,6 +26,7 @@ type app struct {
 	registryFlag string
 	progressFlag string
 
+	exchanged    credential // what this CI run was given for its identity
 	settings     settings
 	settingsPath string
 	cleanups     []func() // run when the command has ended

@@ -108,6 +108,12 @@ func (p *publication) run(ctx context.Context, dir string) error {
 	if s.hasAPI {
 		out.Page = pageURL(s, packed.Name, packed.Version)
 	}
+	if !p.dryRun {
+		// Before anything is asked about the package, which may be private.
+		if err := a.exchange(ctx, s, packed.Name); err != nil {
+			return err
+		}
+	}
 	if out.Already, err = a.alreadyThere(ctx, s, packed); err != nil {
 		return err
 	}
@@ -274,12 +280,12 @@ func (a *app) needLogin(ctx context.Context, s site) error {
 	if err != nil {
 		return err
 	}
-	c, err := credentialFor(ctx, at.host, true)
+	c, err := a.credentialFor(ctx, at.host, true)
 	if err != nil || c.secret != "" {
 		return err
 	}
-	return clyde.Errorf(clyde.ErrUnauthenticated, "publishing needs a token for %s", at.host).WithCode("not_logged_in").
-		Fix("clyde login").Fix("set %s, in CI", tokenVar)
+	return loginFixes(clyde.Errorf(clyde.ErrUnauthenticated, "publishing needs a token for %s", at.host).WithCode("not_logged_in").
+		Fix("clyde login").Fix("set %s, in CI", tokenVar))
 }
 
 // waitVisible returns when the registry shows the version.

@@ -16,7 +16,7 @@ func (a *app) api(ctx context.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cred, err := credentialFor(ctx, at.host, true)
+	cred, err := a.credentialFor(ctx, at.host, true)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (a *app) oci(at address) (*artifact.Client, error) {
 	return artifact.NewClient(artifact.ClientOptions{
 		Host: at.host, Plain: at.scheme == "http", UserAgent: userAgent(),
 		Credential: func(ctx context.Context) (string, string, error) {
-			c, err := credentialFor(ctx, at.host, at.host == own.host || a.isVouched(at.host))
+			c, err := a.credentialFor(ctx, at.host, at.host == own.host || a.isVouched(at.host))
 			a.warnPlain(at, c)
 			return c.user, c.secret, err
 		},
