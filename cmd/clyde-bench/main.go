@@ -137,7 +137,7 @@ var groups = []struct {
 		"search_100k_p50_ms", "search_100k_p95_ms", "search_100k_p99_ms", "search_100k_cpu_ms",
 		"index_100k_heap_MB", "index_100k_build_per_s", "index_100k_put_p95_ms",
 	}, search},
-	{"cold", "a server with a large catalogue, under GOMEMLIMIT=600MiB", []string{
+	{"cold", "a server with a large catalogue, under GOMEMLIMIT=500MiB", []string{
 		"cold_100k_ready_s", "cold_100k_rss_MB", "cold_100k_cpu_s", "reindex_100k_per_s",
 		"search_http_100k_p50_ms", "search_http_100k_p95_ms", "search_http_100k_p99_ms", "search_http_100k_cpu_ms", "searched_100k_rss_MB",
 	}, cold},
