@@ -19,35 +19,68 @@ const (
 	MaxManifestSize  = 256 << 10 // bytes
 	MaxManifestDepth = 16        // mappings and lists inside each other, the document's own among them
 	MaxRequirements  = 1000      // entries of requires, dev_requires, build_requires and conflicts together
+	MaxKeyLen        = 200       // bytes of a key; with the depth it bounds the pointers of problems
 	MaxProblems      = 100       // reported of one document; a last one says how many more there are
+
+	// maxFound is how many problems are looked for, so that a document of
+	// nothing else costs no more than others.
+	maxFound = 10 * MaxProblems
 )
 
 // position is a place in a document, both from 1.
 type position struct{ line, column int }
 
-// value is one node of the document and its RFC 6901 pointer.
+// value is one node of the document and the way to it.
 type value struct {
 	*yaml.Node
-	ptr string
+	at *step
+}
+
+// step is a key or an index on the way to a value; nil is the document. It is
+// written out as a pointer only where one is shown: the pointers of all values
+// together are as many times as large as a hostile document is deep or its keys
+// are long.
+type step struct {
+	up  *step
+	key string
 }
 
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 // child returns the value below key.
 func (v value) child(key string, n *yaml.Node) value {
-	return value{n, v.ptr + "/" + pointerEscapes.Replace(key)}
+	return value{n, &step{v.at, key}}
+}
+
+// pointer writes v's RFC 6901 pointer.
+func (v value) pointer() string {
+	var keys []string
+	for s := v.at; s != nil; s = s.up {
+		keys = append(keys, "/"+pointerEscapes.Replace(s.key))
+	}
+	slices.Reverse(keys)
+	return strings.Join(keys, "")
 }
 
 // parser collects what is wrong with one document.
 type parser struct {
 	problems Problems
-	at       map[string]position // of values, by pointer
+	at       map[string]position // by pointer: of the document, its keys and theirs
+	full     bool                // maxFound problems were found, which is one more
 }
 
-// add records a problem at v.
+// add records a problem at v. The result may be changed until the next call.
 func (p *parser) add(v value, code, format string, args ...any) *Problem {
-	p.problems = append(p.problems, Problem{Code: code, Pointer: v.ptr, Line: v.Line, Column: v.Column, Msg: fmt.Sprintf(format, args...)})
-	return &p.problems[len(p.problems)-1]
+	if p.full {
+		return &Problem{}
+	}
+	p.problems = append(p.problems, Problem{Code: code, Pointer: v.pointer(), Line: v.Line, Column: v.Column, Msg: fmt.Sprintf(format, args...)})
+	if len(p.problems) == maxFound {
+		// An error, even where all were warnings: what follows is not looked at.
+		p.full = true
+		p.problems = append(p.problems, Problem{Code: "too_many_problems", Line: v.Line, Column: v.Column, Msg: fmt.Sprintf("more than %d problems: what follows was not looked at", maxFound)})
+	}
+	return &p.problems[min(len(p.problems), maxFound)-1]
 }
 
 // addErr records an error about v in the error's own words.
@@ -170,9 +203,16 @@ func (p *parser) syntax(data []byte, err error) {
 // plainTags are the explicit tags that name what core YAML has anyway.
 var plainTags = []string{"!!str", "!!map", "!!seq"}
 
-// walk checks v and all below it, and notes where everything is.
+// maxKnownKey is at least the length of every key that the format knows, in
+// bytes.
+const maxKnownKey = 32
+
+// walk checks v and all below it, and notes where things are.
 func (p *parser) walk(v value, depth int) {
-	p.at[v.ptr] = position{v.Line, v.Column}
+	// Only these are asked for again. A long key with many below it is not ours.
+	if v.at == nil || v.at.up == nil || v.at.up.up == nil && len(v.at.up.key) <= maxKnownKey {
+		p.at[v.pointer()] = position{v.Line, v.Column}
+	}
 	if v.Kind == yaml.AliasNode {
 		p.add(v, "yaml_alias", "aliases are not allowed: write the value out, and quote \"*\" where a range is meant")
 		return
@@ -203,6 +243,9 @@ func (p *parser) walk(v value, depth int) {
 		switch {
 		case key.Kind != yaml.ScalarNode:
 			p.add(key, "yaml_key", "a key is plain text")
+			continue
+		case len(key.Value) > MaxKeyLen:
+			p.add(v, "key_too_long", "a key is %d bytes long: the limit is %d", len(key.Value), MaxKeyLen)
 			continue
 		case key.Value == "<<" && key.Style == 0:
 			p.add(key, "yaml_merge", "merge keys are not allowed: write the keys out")
@@ -357,7 +400,7 @@ func (p *parser) mapping(v value, each func(key, val value)) {
 	}
 	for i := 0; i+1 < len(v.Content); i += 2 {
 		key := v.Content[i]
-		if key.Kind != yaml.ScalarNode || key.Value == "<<" && key.Style == 0 {
+		if key.Kind != yaml.ScalarNode || key.Value == "<<" && key.Style == 0 || len(key.Value) > MaxKeyLen {
 			continue // walk has said so
 		}
 		each(v.child(key.Value, key), v.child(key.Value, v.Content[i+1]))

@@ -124,6 +124,6 @@ type Registry struct {
 // written is what the document says in its own words, for messages about it.
 type written struct {
 	name, version string              // as they stand in the document
-	at            map[string]position // of every value, by pointer
+	at            map[string]position // by pointer: of the document, its keys and theirs
 	unpublishable Problems            // parsed with a warning, refused by CheckPublish
 }

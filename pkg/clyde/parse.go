@@ -90,6 +90,9 @@ func tidy(ps Problems) Problems {
 
 // unpublishable records what a work tree may have and a registry may not.
 func (p *manifestParser) unpublishable(v value, code, format string, args ...any) {
+	if p.full {
+		return
+	}
 	pr := p.add(v, code, format, args...)
 	p.m.written.unpublishable = append(p.m.written.unpublishable, *pr)
 	pr.Warning = true
@@ -282,7 +285,7 @@ func (p *manifestParser) keywords(v value) {
 	p.list(v, func(v value) {
 		s, ok := p.text(v)
 		switch {
-		case !ok:
+		case !ok, len(p.m.Keywords) > MaxKeywords: // too many, as is said below
 		case !keywordRE.MatchString(s):
 			pr := p.add(v, "keyword_invalid", "keyword %s: use at most %d of a-z, 0-9, +, # and -, and start with a letter or digit", quoted(s), MaxKeywordLen)
 			if near := strings.ReplaceAll(asciiLower(s), " ", "-"); keywordRE.MatchString(near) {

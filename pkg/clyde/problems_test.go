@@ -211,6 +211,7 @@ func TestManifestLimits(t *testing.T) {
 		{"keyword", words("keywords", strings.Repeat("k", clyde.MaxKeywordLen), 1), words("keywords", strings.Repeat("k", clyde.MaxKeywordLen+1), 1), "keyword_invalid"},
 		{"license", ok + "license: LicenseRef-" + strings.Repeat("k", clyde.MaxLicenseLen-11), ok + "license: LicenseRef-" + strings.Repeat("k", clyde.MaxLicenseLen-10), "license_invalid"},
 		{"supports", ok + "supports: linux" + strings.Repeat("|linux", clyde.MaxSupportsLen/6-1), ok + "supports: linux" + strings.Repeat("|linux", clyde.MaxSupportsLen/6), "supports_invalid"},
+		{"key", ok + "x-" + strings.Repeat("k", clyde.MaxKeyLen-2) + ": 1", ok + "x-" + strings.Repeat("k", clyde.MaxKeyLen-1) + ": 1", "key_too_long"},
 		{"url", ok + "homepage: https://a.example/" + strings.Repeat("x", clyde.MaxURLLen-18), ok + "homepage: https://a.example/" + strings.Repeat("x", clyde.MaxURLLen-17), "url_invalid"},
 	} {
 		if _, ps := clyde.ParseManifest([]byte(tt.fits)); len(ps.Errors()) > 0 {

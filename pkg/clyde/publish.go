@@ -107,7 +107,7 @@ func (c *publishCheck) identity(repo Name, tag string) {
 func (c *publishCheck) requirements(pointer string, list []Requirement, namespace string, repo Name) {
 	seen := map[string]string{}
 	for _, r := range list {
-		at := value{ptr: pointer}.child(r.Name, nil).ptr
+		at := pointer + "/" + pointerEscapes.Replace(r.Name)
 		if !strings.HasPrefix(r.Name, "@") {
 			if CheckBase(r.Name) != nil {
 				continue // said already
