@@ -14,15 +14,16 @@ var Roles = []string{"registry", "api", "web", "indexer"}
 // Config is the whole of clyde-registry's configuration file. Default returns
 // one that serves everything from one process.
 type Config struct {
-	Roles    []string `yaml:"roles"` // registry, api, web, indexer
-	Data     Data     `yaml:"data"`
-	HTTP     HTTP     `yaml:"http"`
-	TLS      TLS      `yaml:"tls"`
-	Registry Registry `yaml:"registry"`
-	API      API      `yaml:"api"`
-	SignIn   SignIn   `yaml:"signin"`
-	Metrics  Metrics  `yaml:"metrics"`
-	Log      Log      `yaml:"log"`
+	Roles             []string          `yaml:"roles"` // registry, api, web, indexer
+	Data              Data              `yaml:"data"`
+	HTTP              HTTP              `yaml:"http"`
+	TLS               TLS               `yaml:"tls"`
+	Registry          Registry          `yaml:"registry"`
+	API               API               `yaml:"api"`
+	SignIn            SignIn            `yaml:"signin"`
+	TrustedPublishing TrustedPublishing `yaml:"trusted_publishing"`
+	Metrics           Metrics           `yaml:"metrics"`
+	Log               Log               `yaml:"log"`
 }
 
 // Data is where everything is kept.
@@ -118,8 +119,9 @@ func Default() Config {
 		Registry: Registry{
 			Accept: "packages", MaxBlob: 5 << 30, MaxUploads: 100, MaxBytesPerDay: 200 << 30, UploadRetention: 7 * 24 * time.Hour,
 		},
-		API:    API{ReadsPerSecond: 0, WritesPerSecond: 0},
-		SignIn: SignIn{Passwords: true, OIDC: []OIDCProvider{}},
-		Log:    Log{Level: "info", Format: "text"},
+		API:               API{ReadsPerSecond: 0, WritesPerSecond: 0},
+		SignIn:            SignIn{Passwords: true, OIDC: []OIDCProvider{}},
+		TrustedPublishing: defaultTrusted(),
+		Log:               Log{Level: "info", Format: "text"},
 	}
 }

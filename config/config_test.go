@@ -125,6 +125,12 @@ func TestOverlayReachesEveryField(t *testing.T) {
 		if v.Type() == reflect.TypeFor[[]config.OIDCProvider]() {
 			value = `[{"key": "acme", "issuer": "https://sso.acme.example"}]`
 		}
+		if v.Type() == reflect.TypeFor[[]config.TrustedIssuer]() {
+			value = `[{"name": "codeberg", "url": "https://codeberg.org/api/actions", "kind": "forgejo"}]`
+		}
+		if name == "CLYDE_TRUSTED_PUBLISHING_INSECURE" {
+			value = "true"
+		}
 		if v.Type() == reflect.TypeFor[time.Duration]() {
 			value = "3ns"
 		}

@@ -105,15 +105,9 @@ func setField(v reflect.Value, s string) error {
 		}
 		*p = b
 	case *[]OIDCProvider:
-		var doc yaml.Node
-		if err := yaml.Unmarshal([]byte(s), &doc); err != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.SequenceNode {
-			return errors.New("want a list of sections as YAML or JSON")
-		}
-		if err := errors.Join(checkKeys(doc.Content[0], v.Type(), "")...); err != nil {
-			return err
-		}
-		*p = []OIDCProvider{}
-		return doc.Decode(p)
+		return setSections(p, s)
+	case *[]TrustedIssuer:
+		return setSections(p, s)
 	case *int, *int64:
 		n, err := strconv.ParseInt(s, 10, v.Type().Bits())
 		if err != nil {
@@ -130,4 +124,17 @@ func setField(v reflect.Value, s string) error {
 		return fmt.Errorf("a value of type %s cannot come from the environment", v.Type())
 	}
 	return nil
+}
+
+// setSections reads a list of sections.
+func setSections[T any](list *[]T, s string) error {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(s), &doc); err != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.SequenceNode {
+		return errors.New("want a list of sections as YAML or JSON")
+	}
+	if err := errors.Join(checkKeys(doc.Content[0], reflect.TypeFor[[]T](), "")...); err != nil {
+		return err
+	}
+	*list = []T{}
+	return doc.Decode(list)
 }

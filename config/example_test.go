@@ -99,6 +99,12 @@ func shown(v any) string {
 			return "empty"
 		}
 		return "`" + v + "`"
+	case []config.TrustedIssuer:
+		var names []string
+		for _, i := range v {
+			names = append(names, i.Name)
+		}
+		return shown(names)
 	case []string:
 		if len(v) == 0 {
 			return "empty"

@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,9 +31,9 @@ const maxAudience = 255 // bytes; ours: a host name's bound
 
 var issuerNameRE = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,38}$`)
 
-// DefaultTrustedPublishing accepts the runs of GitHub and GitLab, each for the
+// defaultTrusted accepts the runs of GitHub and GitLab, each for the
 // packages whose owners trust them.
-func DefaultTrustedPublishing() TrustedPublishing {
+func defaultTrusted() TrustedPublishing {
 	return TrustedPublishing{
 		Lookup: true,
 		Issuers: []TrustedIssuer{
@@ -56,7 +54,7 @@ func (t TrustedPublishing) validate(p *problems) {
 			p.add("%s.name: %q is there twice", at, iss.Name)
 		}
 		names = append(names, iss.Name)
-		checkIssuer(p, at+".url", iss.URL)
+		checkProvider(p, at+".url", iss.URL)
 		if strings.HasPrefix(iss.URL, "http:") && !t.Insecure {
 			p.add("%s.url: %q: want https, or set trusted_publishing.insecure for tests", at, iss.URL)
 		}
@@ -66,21 +64,6 @@ func (t TrustedPublishing) validate(p *problems) {
 		urls = append(urls, iss.URL)
 		checkOneOf(p, at+".kind", iss.Kind, TrustedKinds...)
 		checkAudience(p, at+".audience", iss.Audience)
-	}
-}
-
-// checkIssuer wants https; http is for this machine.
-func checkIssuer(p *problems, key, s string) {
-	u, err := url.Parse(s)
-	ok := err == nil && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
-	if ok && u.Scheme == "http" {
-		a, err := netip.ParseAddr(u.Hostname())
-		ok = u.Hostname() == "localhost" || err == nil && a.IsLoopback()
-	} else {
-		ok = ok && u.Scheme == "https"
-	}
-	if !ok {
-		p.add("%s: %q: want https://host[:port][/path]", key, s)
 	}
 }
 

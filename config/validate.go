@@ -69,6 +69,7 @@ func (c Config) Validate() error {
 	}
 	c.validateTLS(&p)
 	c.SignIn.validate(&p)
+	c.TrustedPublishing.validate(&p)
 	checkOneOf(&p, "registry.accept", c.Registry.Accept, "packages", "any")
 	checkOneOf(&p, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	checkOneOf(&p, "log.format", c.Log.Format, "text", "json")

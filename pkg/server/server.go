@@ -129,7 +129,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	p.onClose(p.Registry.Close)
 	p.Ingest = &ingest.Ingest{DB: p.DB, Source: p.Registry, Content: p.Content, Engine: p.Engine, Log: o.Log, Now: o.Now}
 	_, host, _ := strings.Cut(publicURL, "://")
-	if p.Trusted, err = newTrusted(config.DefaultTrustedPublishing(), p.DB, host, o); err != nil {
+	if p.Trusted, err = newTrusted(cfg.TrustedPublishing, p.DB, host, o); err != nil {
 		return nil, err
 	}
 	p.Catalog = &catalog.Catalog{
