@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"os"
 	"strings"
 
@@ -22,26 +23,34 @@ const tokenUser = "clyde"
 func newLogin(a *app) *cobra.Command {
 	var withToken bool
 	var user string
+	var b browserLogin
 	cmd := &cobra.Command{
 		Use:   "login [REGISTRY]",
 		Short: "Keep a token for a registry",
-		Long: "Ask for a token, show it to the registry, and keep it where docker and oras look too: in Docker's\n" +
-			"configuration, or with the credential helper that it names. CLYDE_TOKEN wins over what is kept.",
-		Example: "  clyde login\n  clyde login --with-token < token.txt\n  clyde login ghcr.io --username ada",
+		Long: "Open a browser, where you see what is asked for and approve it, and keep the token where docker and\n" +
+			"oras look too: in Docker's configuration, or with the credential helper that it names. A registry that\n" +
+			"has no such page is given a token that you type. CLYDE_TOKEN wins over what is kept.",
+		Example: "  clyde login\n  clyde login --no-browser --allow publish --package '@acme/*' --expires 720h\n  clyde login --with-token < token.txt\n  clyde login ghcr.io --username ada",
 		Args:    wants(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				a.registryFlag = args[0]
 			}
-			return a.login(cmd.Context(), user, withToken)
+			return a.login(cmd.Context(), user, withToken, b)
 		},
 	}
 	cmd.Flags().BoolVar(&withToken, "with-token", false, "read the token from standard input")
 	cmd.Flags().StringVarP(&user, "username", "u", "", "user name, for registries that want one")
+	f := cmd.Flags()
+	f.BoolVar(&b.noBrowser, "no-browser", false, "print the address in place of opening a browser")
+	f.StringSliceVar(&b.allow, "allow", []string{"pull", "publish", "publish-new", "yank"}, "what the token may do: pull, publish-new, publish, yank, manage")
+	f.StringSliceVar(&b.packages, "package", []string{"*"}, "packages it is for: @acme/zlib, @acme/* or *")
+	f.StringVar(&b.expires, "expires", "", "how long it lasts, such as 720h (default 90 days)")
+	f.StringVar(&b.name, "name", "", "what the token is called (default: clyde on this machine)")
 	return cmd
 }
 
-func (a *app) login(ctx context.Context, user string, withToken bool) error {
+func (a *app) login(ctx context.Context, user string, withToken bool, b browserLogin) error {
 	at, err := a.address()
 	if err != nil {
 		return err
@@ -51,9 +60,17 @@ func (a *app) login(ctx context.Context, user string, withToken bool) error {
 			WithCode("plain_http").Fix("use https://%s", at.host)
 	}
 	var secret []byte
-	if withToken {
+	switch {
+	case withToken:
 		secret, err = readAll(a.stdin, maxSecret, "the token")
-	} else {
+	case b.wanted(a):
+		var token string
+		token, err = a.tokenFromBrowser(ctx, at, b)
+		secret = []byte(token)
+		if errors.Is(err, errNoBrowserLogin) {
+			secret, err = a.secret("token for " + at.host)
+		}
+	default:
 		secret, err = a.secret("token for " + at.host)
 	}
 	if err != nil {

@@ -100,6 +100,7 @@ func New(o Options) (http.Handler, error) {
 	s.changes()
 	s.keys()
 	s.tokens()
+	s.devices()
 	s.trustedPublishing()
 	s.site()
 	if err := s.document(); err != nil {

@@ -75,6 +75,8 @@ func (s *server) replies() map[string]any {
 		"whoami":            Identity{ID: "k3v5q2ab", Name: "ci of acme", Scopes: exampleScopes},
 		"list-tokens":       TokenList{[]Token{exampleToken}},
 		"create-token":      secret,
+		"ask-device":        exampleDevice,
+		"poll-device":       secret,
 		"list-keys":         KeyList{[]Key{exampleKey}},
 		"add-key":           exampleKey,
 		"get-registry":      s.wellKnown(),
@@ -95,6 +97,8 @@ var requests = map[string]any{
 	"yank-version":      catalog.YankRequest{Yanked: true, Reason: "security", Text: "CVE-2026-0001; use 1.3.2."},
 	"deprecate-package": catalog.Deprecation{Message: "No longer maintained.", ReplacedBy: "@acme/zlib-ng"},
 	"create-token":      TokenRequest{Name: "ci of acme", Scopes: exampleScopes},
+	"ask-device":        DeviceRequest{Name: "clyde on build-7", Scopes: exampleScopes, Expires: "720h"},
+	"poll-device":       DevicePoll{DeviceCode: "clyded_…"},
 	"exchange-token":    ExchangeRequest{Token: "eyJhbGciOiJSUzI1NiIs…", Package: "@acme/zlib"},
 	"add-trusted-publisher": TrustedPublisherRequest{
 		Issuer: "github", Repository: "acme/zlib", Workflow: "release.yml", Ref: "refs/tags/v*", Environment: "release",
