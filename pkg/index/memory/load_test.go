@@ -66,7 +66,7 @@ func TestRebuildIsPut(t *testing.T) {
 		d.Description = "another description, of the second " + d.Name.Base
 		docs = append(docs, d)
 	}
-	loaded, put := memory.New(memory.Options{}), memory.New(memory.Options{})
+	loaded, put := memory.New(patient), memory.New(patient)
 	if err := loaded.Rebuild(t.Context(), yielding(docs, nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestRebuildIsPut(t *testing.T) {
 func TestRebuildFails(t *testing.T) {
 	t.Parallel()
 	docs := slices.Collect(indextest.Generate(700, 4))
-	e := memory.New(memory.Options{})
+	e := memory.New(patient)
 	if err := e.Put(t.Context(), docs[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestReplacedManyTimes(t *testing.T) {
 		docs[i].Keywords = append(docs[i].Keywords, "k1", "k2", fmt.Sprint("k", i%5))
 		docs[i].Categories = []string{fmt.Sprint("c", i%3)}
 	}
-	busy, calm := memory.New(memory.Options{}), memory.New(memory.Options{})
+	busy, calm := memory.New(patient), memory.New(patient)
 	if err := calm.Rebuild(t.Context(), yielding(docs, nil)); err != nil {
 		t.Fatal(err)
 	}

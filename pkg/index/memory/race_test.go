@@ -16,7 +16,7 @@ import (
 // must see both of a pair or neither, through rebuilds too.
 func TestOneMoment(t *testing.T) {
 	t.Parallel()
-	e := memory.New(memory.Options{})
+	e := memory.New(patient)
 	pair := func(i int, word string) []index.Document {
 		docs := slices.Collect(indextest.Generate(2, uint64(i)))
 		for k := range docs {
@@ -78,7 +78,7 @@ func TestOneMoment(t *testing.T) {
 func TestPutDeleteLeavesNothing(t *testing.T) {
 	t.Parallel()
 	docs := slices.Collect(indextest.Generate(400, 7))
-	busy, calm := memory.New(memory.Options{}), memory.New(memory.Options{})
+	busy, calm := memory.New(patient), memory.New(patient)
 	if err := busy.Put(t.Context(), docs...); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestPutDeleteLeavesNothing(t *testing.T) {
 // FuzzSearch states that any text gives an answer within the limits, or
 // ErrInvalid from Check, and that spans lie on rune boundaries of their text.
 func FuzzSearch(f *testing.F) {
-	e := memory.New(memory.Options{})
+	e := memory.New(patient)
 	if err := e.Put(f.Context(), slices.Collect(indextest.Generate(300, 5))...); err != nil {
 		f.Fatal(err)
 	}

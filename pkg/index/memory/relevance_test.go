@@ -19,7 +19,7 @@ func TestRelevanceShared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := memory.New(memory.Options{})
+	e := memory.New(patient)
 	if err := e.Put(t.Context(), docs...); err != nil {
 		t.Fatal(err)
 	}
