@@ -61,7 +61,7 @@ func (s *solver) prefer(v *variable) int {
 	first := v.allowed.next(1, n)
 	if s.locked[v.id] != nil {
 		for i := first; i > 0; i = v.allowed.next(i+1, n) {
-			if s.isLocked(v.id, &v.known.cands[i-1]) {
+			if s.isLocked(v.id, v.known.cands[i-1]) {
 				return i
 			}
 		}
@@ -137,7 +137,7 @@ func (s *solver) counted(p int, q *Requirement) bool {
 // taken to be value.
 func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incompat, error) {
 	v := s.vars[p]
-	c := &v.known.cands[i-1]
+	c := v.known.cands[i-1]
 	none := func(string) (string, bool) { return "", false }
 	trait := func(name string) (string, bool) {
 		at := s.traitAt(p, name)
@@ -242,8 +242,13 @@ func (s *solver) group(v *variable, i int, q *Requirement, conflict bool) *group
 		if conflict {
 			list = v.known.cands[j].Conflicts
 		}
-		if v.domain.has(j+1) && slices.ContainsFunc(list, func(o Requirement) bool { return o.same(q) }) {
-			b.add(j + 1)
+		for k := range list {
+			if list[k].Name == q.Name && list[k].same(q) {
+				if v.domain.has(j + 1) {
+					b.add(j + 1)
+				}
+				break
+			}
 		}
 	}
 	g := &group{req: q, conflict: conflict, set: b.set(), done: map[string]bool{}}

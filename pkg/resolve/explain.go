@@ -285,7 +285,7 @@ func (s *solver) noMatch(v *variable, q *Requirement, r clyde.Range) string {
 	}
 	var yanked, early []string
 	for i := range k.cands {
-		c := &k.cands[i]
+		c := k.cands[i]
 		switch {
 		case r.Contains(c.Version) && c.Yanked != "":
 			yanked = append(yanked, c.Version.String()+", yanked: "+c.Yanked)

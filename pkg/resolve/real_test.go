@@ -91,6 +91,9 @@ func TestRealGraph(t *testing.T) {
 	most := 0
 	for n, cs := range src {
 		for _, full := range []bool{false, true} {
+			if full && len(cs[0].Traits) == 0 {
+				continue
+			}
 			q := resolve.Requirement{Name: n, Kind: resolve.Runtime, Traits: map[string]string{}}
 			if full {
 				for _, tr := range cs[0].Traits {
@@ -113,7 +116,7 @@ func TestRealGraph(t *testing.T) {
 		}
 	}
 	slices.Sort(times)
-	t.Logf("%d packages with %d edges, twice each: p50 %v, p99 %v, worst %v; the largest graph has %d packages",
+	t.Logf("%d packages with %d edges, with and without features: p50 %v, p99 %v, worst %v; the largest graph has %d packages",
 		len(src), edges, times[len(times)/2], times[len(times)*99/100], times[len(times)-1], most)
 }
 
@@ -123,10 +126,17 @@ func TestRealGraph(t *testing.T) {
 func layered(seed uint64, n int) (root resolve.Candidate, src resolve.Memory) {
 	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a reproducible graph, not a secret
 	src = resolve.Memory{}
+	ranges := map[string]clyde.Range{}
+	rangeOf := func(s string) clyde.Range {
+		if _, ok := ranges[s]; !ok {
+			ranges[s] = mustRange(s)
+		}
+		return ranges[s]
+	}
 	name := func(i int) clyde.Name { return clyde.Name{Namespace: "bench", Base: fmt.Sprintf("p%03d", i)} }
 	need := func(i int) resolve.Requirement {
 		major := 1 + r.IntN(4)
-		return resolve.Requirement{Name: name(i), Kind: resolve.Runtime, Range: mustRange(fmt.Sprintf(">=%d.%d <5", major, r.IntN(3)))}
+		return resolve.Requirement{Name: name(i), Kind: resolve.Runtime, Range: rangeOf(fmt.Sprintf(">=%d.%d <5", major, r.IntN(3)))}
 	}
 	for i := range n {
 		for v := range 20 {
@@ -135,7 +145,7 @@ func layered(seed uint64, n int) (root resolve.Candidate, src resolve.Memory) {
 				if r.IntN(5) > 0 {
 					q := need(j)
 					if r.IntN(20) == 0 {
-						q.Range = mustRange(fmt.Sprintf("^%d", 1+r.IntN(4)))
+						q.Range = rangeOf(fmt.Sprintf("^%d", 1+r.IntN(4)))
 					}
 					c.Requires = append(c.Requires, q)
 				}
@@ -162,26 +172,25 @@ func BenchmarkSolve200(b *testing.B) {
 		graphs = append(graphs, graph{root, src})
 	}
 	var times []time.Duration
-	solved, packages, steps := 0, 0, 0
-	i := 0
+	var work []time.Duration // processor time, collecting garbage included: what it costs on a machine that does nothing else
+	packages, steps, i := 0, 0, 0
 	for b.Loop() {
 		g := graphs[i%len(graphs)]
-		i++
-		began := time.Now()
-		sol, err := resolve.Solve(b.Context(), g.src, resolve.Request{Root: g.root, NoSuggestions: true})
-		times = append(times, time.Since(began))
-		if err == nil {
-			solved++
-			packages = max(packages, len(sol.Packages))
-			steps = max(steps, sol.Steps)
-		} else if _, ok := resolve.IsUnsatisfiable(err); !ok {
+		began, cpu := time.Now(), processorTime()
+		sol, err := resolve.Solve(b.Context(), g.src, resolve.Request{Root: g.root})
+		times, work = append(times, time.Since(began)), append(work, processorTime()-cpu)
+		if i++; err != nil {
 			b.Fatal(err)
 		}
+		packages, steps = max(packages, len(sol.Packages)), max(steps, sol.Steps)
 	}
-	slices.Sort(times)
-	b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
-	b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
+	report := func(name string, times []time.Duration) {
+		slices.Sort(times)
+		b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, name+"p50-ms")
+		b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, name+"p99-ms")
+	}
+	report("", times)
+	report("cpu-", work)
 	b.ReportMetric(float64(packages), "packages")
 	b.ReportMetric(float64(steps), "steps-most")
-	b.ReportMetric(float64(solved)/float64(len(times))*100, "%solved")
 }

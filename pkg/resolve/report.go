@@ -46,7 +46,7 @@ func (l *Lock) Outdated(ctx context.Context, src Source) ([]Outdated, error) {
 		o := Outdated{Name: n, Locked: p.Version, Fits: p.Version, Newest: p.Version, Gone: true}
 		k := u.pkgs[n.Identity()]
 		for i := range k.cands {
-			c := &k.cands[i]
+			c := k.cands[i]
 			if c.Version.Equal(p.Version) {
 				o.Gone, o.Yanked = false, c.Yanked
 			}

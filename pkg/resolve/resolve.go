@@ -132,7 +132,7 @@ func (s *solver) solution() (*Solution, error) {
 		if v.trait != "" || v.chosen == 0 {
 			continue
 		}
-		c := &v.known.cands[v.chosen-1]
+		c := v.known.cands[v.chosen-1]
 		traits := map[string]string{}
 		for _, t := range v.traits {
 			if x := s.vars[t]; x.chosen != 0 {

@@ -163,7 +163,7 @@ func req2root(req *Request) *known {
 	if c.Version.IsZero() {
 		c.Version, _ = clyde.ParseVersion("0")
 	}
-	return &known{name: req.Name, cands: []Candidate{c}}
+	return &known{name: req.Name, cands: []*Candidate{&c}}
 }
 
 func (s *solver) step(ctx context.Context) error {
@@ -200,7 +200,7 @@ func (s *solver) domain(id string, k *known) set {
 	b := newBuilder(len(k.cands))
 	b.add(absent)
 	for i := range k.cands {
-		if k.cands[i].Yanked == "" || s.isLocked(id, &k.cands[i]) {
+		if k.cands[i].Yanked == "" || s.isLocked(id, k.cands[i]) {
 			b.add(i + 1)
 		}
 	}
@@ -219,7 +219,7 @@ func (s *solver) standing(i int) {
 	away, odd := newBuilder(n), newBuilder(n)
 	links := map[string]*builder{}
 	for j := range v.known.cands {
-		c := &v.known.cands[j]
+		c := v.known.cands[j]
 		if !v.domain.has(j + 1) {
 			continue
 		}
@@ -276,7 +276,7 @@ func (s *solver) versions(v *variable, q *Requirement) (r set, override bool) {
 	b := newBuilder(len(v.known.cands))
 	pre := s.req.AllPrereleases || s.prerel[v.id]
 	for i := range v.known.cands {
-		c := &v.known.cands[i]
+		c := v.known.cands[i]
 		if !v.domain.has(i + 1) {
 			continue
 		}

@@ -160,7 +160,7 @@ func (m *mender) drop(ctx context.Context, n clyde.Name) {
 
 func (m *mender) early(ctx context.Context, n clyde.Name) {
 	k := m.u.pkgs[n.Identity()]
-	if k == nil || !slices.ContainsFunc(k.cands, func(c Candidate) bool { return c.Version.IsPrerelease() }) {
+	if k == nil || !slices.ContainsFunc(k.cands, func(c *Candidate) bool { return c.Version.IsPrerelease() }) {
 		return
 	}
 	r := *m.req

@@ -24,8 +24,8 @@ const maxFetches = 12
 // known is what a Source said of one package. It never changes.
 type known struct {
 	name  clyde.Name
-	cands []Candidate // highest version first
-	why   string      // of a package that does not exist: the source's sentence
+	cands []*Candidate // highest version first; never changed
+	why   string       // of a package that does not exist: the source's sentence
 }
 
 // universe remembers what the Source said, so that several attempts at one
@@ -92,20 +92,20 @@ func (u *universe) fetch(ctx context.Context, n clyde.Name) (*known, error) {
 	case len(cs) > MaxVersions:
 		return nil, clyde.Errorf(clyde.ErrTooLarge, "%s has %d versions: the limit is %d", n, len(cs), MaxVersions).WithCode("resolve_limit")
 	}
-	byVersion := func(a, b Candidate) int { return clyde.Compare(b.Version, a.Version) }
-	if !slices.IsSortedFunc(cs, byVersion) {
-		cs = slices.Clone(cs)
-		slices.SortStableFunc(cs, byVersion)
-	}
+	// Pointers are cheap to sort; indexes list the lowest version first.
+	k.cands = make([]*Candidate, len(cs))
 	for i := range cs {
-		if cs[i].Version.IsZero() && cs[i].Local == "" && cs[i].Git == "" {
+		k.cands[len(cs)-1-i] = &cs[i]
+	}
+	slices.SortStableFunc(k.cands, func(a, b *Candidate) int { return clyde.Compare(b.Version, a.Version) })
+	for i, c := range k.cands {
+		if c.Version.IsZero() && c.Local == "" && c.Git == "" {
 			return nil, clyde.Errorf(clyde.ErrInvalid, "the index of %s lists a version without a number", n).WithCode("index_invalid")
 		}
-		if i > 0 && cs[i].Version.Equal(cs[i-1].Version) {
-			return nil, clyde.Errorf(clyde.ErrInvalid, "the index of %s lists version %s twice", n, cs[i].Version).WithCode("index_invalid")
+		if i > 0 && c.Version.Equal(k.cands[i-1].Version) {
+			return nil, clyde.Errorf(clyde.ErrInvalid, "the index of %s lists version %s twice", n, c.Version).WithCode("index_invalid")
 		}
 	}
-	k.cands = cs
 	return k, nil
 }
 
@@ -121,7 +121,7 @@ func (u *universe) closure(ctx context.Context) error {
 			seen[id] = true
 			for i := range k.cands {
 				for j := range k.cands[i].Requires {
-					if q := &k.cands[i].Requires[j]; q.Kind != Dev {
+					if q := k.cands[i].Requires[j]; q.Kind != Dev {
 						names = append(names, q.Name)
 					}
 				}
@@ -145,7 +145,7 @@ func (u *universe) asksFor(id, trait string) bool {
 		}
 		for i := range k.cands {
 			for j := range k.cands[i].Requires {
-				q := &k.cands[i].Requires[j]
+				q := k.cands[i].Requires[j]
 				if _, ok := q.Traits[trait]; ok && q.Name.Identity() == id {
 					return true
 				}

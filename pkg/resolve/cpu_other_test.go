@@ -1,0 +1,8 @@
+//go:build !linux
+
+package resolve_test
+
+import "time"
+
+// processorTime is not measured here.
+func processorTime() time.Duration { return 0 }
