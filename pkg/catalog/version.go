@@ -9,6 +9,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -29,18 +30,6 @@ func (c *Catalog) sorted(ctx context.Context, repo string) ([]store.Release, err
 	return rs, nil
 }
 
-// indexLine is one line of the sparse index: what resolving needs.
-type indexLine struct {
-	Name     string            `json:"name"`
-	Version  string            `json:"version"`
-	Digest   string            `json:"digest"`
-	Source   string            `json:"source"`
-	Size     int64             `json:"size"`
-	Requires map[string]string `json:"requires,omitempty"`
-	Optional []string          `json:"optional,omitempty"`
-	Yanked   string            `json:"yanked,omitempty"` // reason
-}
-
 // SparseIndex returns the package's index file: one JSON object a line, a line
 // a version, lowest first; the same bytes until something changes.
 func (c *Catalog) SparseIndex(ctx context.Context, p account.Principal, name clyde.Name) ([]byte, error) {
@@ -52,38 +41,43 @@ func (c *Catalog) SparseIndex(ctx context.Context, p account.Principal, name cly
 	if err != nil {
 		return nil, err
 	}
+	manifests, err := c.DB.ReleaseManifests(ctx, row.Repo)
+	if err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
 	for _, r := range slices.Backward(rs) {
 		if r.State != "visible" {
 			continue
 		}
-		line := indexLine{Name: name.String(), Version: r.Version, Digest: r.Digest, Source: r.Source, Size: r.SourceSize}
-		if r.Yank != nil {
-			line.Yanked = r.Yank.Reason
-		}
-		reqs, err := c.DB.Requirements(ctx, r.Repo, r.VersionKey)
+		line, err := indexLine(name, r, manifests[r.VersionKey])
 		if err != nil {
 			return nil, err
 		}
-		for _, q := range reqs {
-			if q.Kind != "requires" {
-				continue
-			}
-			if line.Requires == nil {
-				line.Requires = map[string]string{}
-			}
-			line.Requires["@"+q.Target] = q.Range
-			if q.Optional {
-				line.Optional = append(line.Optional, "@"+q.Target)
-			}
-		}
-		if err := enc.Encode(line); err != nil {
-			return nil, err
-		}
+		b.Write(line)
 	}
 	return b.Bytes(), nil
+}
+
+// indexLine makes the line of a release from its manifest.
+func indexLine(name clyde.Name, r store.Release, manifest []byte) (_ []byte, err error) {
+	defer clyde.Wrap(&err, "catalog.indexLine(%s, %s)", name, r.Version)
+	var view clyde.ManifestView
+	if err := json.Unmarshal(manifest, &view); err != nil {
+		return nil, err
+	}
+	cand, err := resolve.FromView(&view)
+	if err != nil {
+		return nil, err
+	}
+	if cand.Version, err = clyde.ParseVersion(r.Version); err != nil {
+		return nil, err
+	}
+	cand.Digest, cand.Checksum, cand.Size = r.Digest, r.Source, r.SourceSize
+	if r.Yank != nil {
+		cand.Yanked = r.Yank.Reason
+	}
+	return resolve.IndexLine(name, &cand)
 }
 
 // Dependencies lists what a version requires.

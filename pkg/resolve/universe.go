@@ -52,6 +52,9 @@ func (u *universe) load(ctx context.Context, names ...clyde.Name) error {
 	if len(u.pkgs) > MaxPackages {
 		return clyde.Errorf(clyde.ErrTooLarge, "more than %d packages would have to be looked at", MaxPackages).WithCode("resolve_limit")
 	}
+	if err := ctx.Err(); err != nil && len(fresh) > 0 {
+		return err
+	}
 	if len(fresh) == 1 {
 		k, err := u.fetch(ctx, fresh[0])
 		u.pkgs[fresh[0].Identity()] = k

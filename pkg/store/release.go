@@ -142,6 +142,27 @@ func (db *DB) ReleaseByDigest(ctx context.Context, repo, digest string) (Release
 		"%s has no version with digest %s", packageName(repo), digest)
 }
 
+// ReleaseManifests returns Release.Manifest of every version of a package, by version
+// key: what the index of a package is made from.
+func (db *DB) ReleaseManifests(ctx context.Context, repo string) (map[string][]byte, error) {
+	type row struct {
+		key      string
+		manifest []byte
+	}
+	rows, err := list(ctx, db, func(s scanner) (r row, err error) {
+		err = s.Scan(&r.key, &r.manifest)
+		return r, err
+	}, "ReleaseManifests", repo)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string][]byte, len(rows))
+	for _, r := range rows {
+		out[r.key] = r.manifest
+	}
+	return out, nil
+}
+
 // Requirements lists what a version requires.
 func (db *DB) Requirements(ctx context.Context, repo, key string) ([]Requirement, error) {
 	return list(ctx, db, scanRequirement, "Requirements", repo, key)

@@ -14,6 +14,9 @@ SELECT repo, version_key, version, digest, size_bytes, source, source_type, sour
     publisher, signed, state, headers, yank_reason, yank_note, yank_actor, yank_ms, downloads
 FROM release_view WHERE repo = $1 ORDER BY published_ms DESC, version_key DESC;
 
+-- name: ReleaseManifests
+SELECT version_key, manifest FROM release WHERE repo = $1;
+
 -- name: ReleaseByVersion
 SELECT repo, version_key, version, digest, size_bytes, source, source_type, source_size, readme, published_ms,
     publisher, signed, state, headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
