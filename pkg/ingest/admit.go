@@ -95,7 +95,7 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 	ad.Commit = store.Commit{Tag: p.Tag, Actor: p.Principal.String(), Publication: p.Principal.Publication()}
 	var spec *clyde.Manifest
 	switch {
-	case m.ArtifactType == artifact.TypePackage:
+	case artifactType(m) == artifact.TypePackage: // by its config's type, too: nothing else may look like one
 		if spec, err = a.admitPackage(ctx, p, blobs); err != nil {
 			return Admission{}, err
 		}

@@ -142,6 +142,16 @@ func TestAdmitLimits(t *testing.T) {
 		_, err := w.raw(admin, "acme/x", "2.0.0", "", []byte(body))
 		refused(t, name, err, clyde.ErrInvalid, "")
 	}
+	// The type that came with the bytes is the one they are served under.
+	for mediaType, body := range map[string]string{
+		"text/html":                         `{"schemaVersion":2,"layers":[]}`,
+		"application/vnd.oci.empty.v1+json": `{"schemaVersion":2,"mediaType":"application/vnd.oci.empty.v1+json"}`,
+		ocispec.MediaTypeImageIndex:         `{"schemaVersion":2,"layers":[]}`,
+		ocispec.MediaTypeImageManifest:      `{"schemaVersion":2,"manifests":[]}`,
+	} {
+		_, err := w.raw(admin, "acme/x", "2.0.0", mediaType, []byte(body))
+		refused(t, "type "+mediaType, err, clyde.ErrInvalid, "manifest_invalid")
+	}
 }
 
 func TestAdmitOthers(t *testing.T) {
@@ -158,6 +168,8 @@ func TestAdmitOthers(t *testing.T) {
 		return ocispec.Manifest{ArtifactType: kind, Config: empty, Layers: []ocispec.Descriptor{empty}, Subject: s}
 	}
 	sig := "sha256-" + pkg.Encoded()
+	disguised := m("", subject)
+	disguised.Config.MediaType = artifact.TypePackage
 	for _, tt := range []struct {
 		name, tag string
 		m         ocispec.Manifest
@@ -169,6 +181,8 @@ func TestAdmitOthers(t *testing.T) {
 		{"referrer with a tag", "notes", m("application/spdx", subject), admin, nil, ""},
 		{"referrer on a version's tag", "1.2", m("application/spdx", subject), admin, clyde.ErrDenied, "tag_reserved"},
 		{"referrer on the tag of a version to come", "9.0.0", m("application/spdx", subject), admin, clyde.ErrDenied, "tag_reserved"},
+		{"referrer that looks like a package", "", disguised, admin, clyde.ErrInvalid, "not_a_package"},
+		{"signature that looks like a package", sig + ".sig", disguised, admin, clyde.ErrInvalid, "not_a_package"},
 		{"referrer to nothing", "", m("application/spdx", absent), admin, clyde.ErrDenied, "subject_unknown"},
 		{"plain image", "v1", m("", nil), admin, clyde.ErrDenied, "not_a_package"},
 		{"build", "1.2_0123456789abcdef", m("application/vnd.clyde.build.v1", subject), admin, clyde.ErrDenied, "builds_unsupported"},

@@ -54,6 +54,9 @@ func readManifest(p Push) (*manifest, error) {
 	if len(m.Layers) > 0 && len(m.Manifests) > 0 {
 		return nil, bad("the manifest has both layers and manifests; others would read it differently")
 	}
+	if err := checkShape(&m); err != nil {
+		return nil, err
+	}
 	if m.Config != nil {
 		if err := checkDescriptor("config", *m.Config); err != nil {
 			return nil, err
@@ -76,6 +79,36 @@ func readManifest(p Push) (*manifest, error) {
 	}
 	return &m, nil
 }
+
+// checkShape refuses a media type that is of no manifest, under which the bytes
+// would be served to everybody, and one of the other kind than what is in it.
+// Where neither manifest nor header names one, readers go by what is in it.
+func checkShape(m *manifest) error {
+	bad := func(format string, args ...any) *clyde.Error {
+		return clyde.Errorf(clyde.ErrInvalid, format, args...).WithCode("manifest_invalid")
+	}
+	switch m.MediaType {
+	case "":
+	case ocispec.MediaTypeImageManifest, dockerManifest:
+		if m.Manifests != nil {
+			return bad("the manifest has \"manifests\", which %q does not have", m.MediaType)
+		}
+	case ocispec.MediaTypeImageIndex, dockerList:
+		if m.Config != nil || m.Layers != nil {
+			return bad("the manifest has \"config\" or \"layers\", which %q does not have", m.MediaType)
+		}
+	default:
+		return bad("the media type %.100q is not one of a manifest", m.MediaType).
+			Fix("Use %s or %s.", ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex)
+	}
+	return nil
+}
+
+// The media types of Docker's manifest, version 2, schema 2, and of its list.
+const (
+	dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	dockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
+)
 
 // checkDescriptor refuses what names nothing, names what is elsewhere, or
 // carries other content than it names.

@@ -135,6 +135,44 @@ func TestDeletes(t *testing.T) {
 	}
 }
 
+// Who may begin packages anywhere, and may see none, learns nothing of a
+// private one and takes nothing out of any.
+func TestPublishNewAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *registry.Options) { o.Accept = registry.AcceptAny })
+	begins := w.token(account.TokenSpec{Name: "begins", Scopes: []account.Scope{{Actions: []account.Action{account.PublishNew}, Pattern: "*"}}})
+	w.mustPublish("acme/priv", "1.0.0", "priv")
+	w.mustPublish("acme/pub", "1.0.0", "pub")
+	w.setPrivate("acme/priv", true)
+	config, _, _ := pack("priv")
+	held := digest.FromBytes(config).String()
+	img := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"digest":%q,"size":%d},"layers":[]}`,
+		ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageConfig, held, len(config))
+	if got := w.do("PUT", "/v2/acme/priv/manifests/img", w.admin, strings.NewReader(img), "Content-Type", ocispec.MediaTypeImageManifest); got.status != 201 {
+		t.Fatalf("PUT image = %d %s", got.status, got.body)
+	}
+	for _, tt := range []struct {
+		method, path string
+		status       int
+	}{
+		{"POST", "priv/blobs/uploads/?mount=" + held, 202},
+		{"DELETE", "priv/manifests/img", 404},
+		{"DELETE", "priv/manifests/1.0.0", 404},
+		{"DELETE", "priv/manifests/9", 404},
+		{"DELETE", "priv/blobs/" + held, 404},
+		{"DELETE", "none/manifests/1.0.0", 403}, // is its own to begin, and there is nothing to delete
+		{"DELETE", "pub/manifests/1.0.0", 403},
+		{"DELETE", "pub/manifests/9", 403},
+	} {
+		if got := w.do(tt.method, "/v2/acme/"+tt.path, begins, nil); got.status != tt.status {
+			t.Errorf("%s %s = %d %s; want %d", tt.method, tt.path, got.status, got.body, tt.status)
+		}
+	}
+	if got := w.do("GET", "/v2/acme/priv/manifests/img", w.admin, nil); got.status != 200 {
+		t.Errorf("the image = %d; want 200", got.status)
+	}
+}
+
 // raw sends a request line as is: net/http would clean the path.
 func (w *world) raw(line string) int {
 	w.t.Helper()

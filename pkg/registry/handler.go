@@ -102,7 +102,11 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error
 		}
 		return r.getBlob(w, req, c)
 	}
-	if err := r.mayPush(req.Context(), c.p, c.repo); err != nil {
+	may := r.mayPush
+	if req.Method == http.MethodDelete && c.kind != kindUpload {
+		may = r.mayDelete
+	}
+	if err := may(req.Context(), c.p, c.repo); err != nil {
 		return err
 	}
 	switch {
@@ -190,6 +194,16 @@ func (r *Registry) mayPull(ctx context.Context, p account.Principal, repo string
 			Fix("Check the name, or sign in: clyde login, or docker login with a token as the password.")
 	}
 	return clyde.Errorf(clyde.ErrNotFound, "%s was not found", repo).WithCode("name_unknown")
+}
+
+// mayDelete returns nil when p may take something out of the repository: who
+// may publish there, not who may only begin new packages, and nobody who does
+// not see it.
+func (r *Registry) mayDelete(ctx context.Context, p account.Principal, repo string) error {
+	if err := r.mayPull(ctx, p, repo); err != nil {
+		return err
+	}
+	return account.Authorize(p, account.Publish, account.Resource{Repo: repo})
 }
 
 // mayPush returns nil when p may upload to the repository. Whether a manifest

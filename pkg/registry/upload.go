@@ -99,8 +99,14 @@ func (r *Registry) beginUpload(w http.ResponseWriter, req *http.Request, c call)
 // mounts from it, and only what it holds; anything else looks like absence, so
 // that the client uploads.
 func (r *Registry) mount(ctx context.Context, c call, from string, d digest.Digest) (bool, error) {
-	if ok, err := r.disk.HasBlob(c.repo, d); ok || err != nil {
-		return ok, err
+	// Who may begin packages anywhere pushes to a private one without seeing
+	// it, and is not told what it holds.
+	if ok, err := r.visible(ctx, c.p, c.repo); err != nil {
+		return false, err
+	} else if ok {
+		if ok, err := r.disk.HasBlob(c.repo, d); ok || err != nil {
+			return ok, err
+		}
 	}
 	if from == "" || checkRepo(from) != nil {
 		return false, nil
