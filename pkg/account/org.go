@@ -19,11 +19,15 @@ func (a *Accounts) CreateOrg(ctx context.Context, by Principal, name, display st
 	if err := requireSession(by, "making an organisation"); err != nil {
 		return store.Org{}, err
 	}
+	return a.addOrg(ctx, by, name, display, by.Account)
+}
+
+func (a *Accounts) addOrg(ctx context.Context, by Principal, name, display string, owner int64) (store.Org, error) {
 	if err := CheckLogin(name); err != nil {
 		return store.Org{}, clyde.Errorf(clyde.ErrInvalid, "organisation %q: use 2 to %d of a-z and 0-9, with single - between them", name, clyde.MaxNamespaceLen).WithCode("org_invalid")
 	}
 	o := store.Org{Name: name, Display: cut(display, MaxDisplayName), Switches: store.Switches{Creators: string(DefaultCreators)}}
-	return a.db.AddOrg(ctx, o, by.Account, a.audit(by, "org.create", "org:"+name))
+	return a.db.AddOrg(ctx, o, owner, a.audit(by, "org.create", "org:"+name))
 }
 
 // Org returns an organisation.

@@ -277,8 +277,8 @@ func SessionSecret(r *http.Request) string {
 }
 
 // AuthenticateSession returns who is signed in with r's cookie; nobody, without
-// an error, when there is none or the session ended. Handlers of pages call it;
-// a cookie means nothing elsewhere.
+// an error, when there is none or the session ended. Handlers of pages and of
+// the API call it; a cookie means nothing to the registry.
 func (a *Accounts) AuthenticateSession(r *http.Request) (Principal, error) {
 	secret := SessionSecret(r)
 	if secret == "" {

@@ -10,6 +10,7 @@ import (
 // Store is what Accounts needs of pkg/store.
 type Store interface {
 	LoginStore
+	ViewStore
 
 	AcceptInvitation(ctx context.Context, i store.Invitation, audit store.AuditEntry) error
 	Account(ctx context.Context, id int64) (store.Account, error)

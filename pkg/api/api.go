@@ -42,7 +42,10 @@ type Options struct {
 	// Idempotent keeps replies to requests that may come again; see store.DB.
 	Idempotent func(ctx context.Context, principal, key string, reply []byte) (stored []byte, found bool, err error)
 	// Ready returns nil when the database answers and the search index is whole.
-	Ready     func(ctx context.Context) error
+	Ready func(ctx context.Context) error
+	// Vouched returns the names that a provider vouched for just now, for the
+	// session that r belongs to. nil: none.
+	Vouched   func(r *http.Request, session string) []string
 	PublicURL string                   // as clients see it, without a slash at the end
 	Version   string                   // of the server, for the OpenAPI document
 	Asset     func(name string) string // address of a static file of the site: "style.css"
@@ -101,6 +104,14 @@ func New(o Options) (http.Handler, error) {
 	s.keys()
 	s.tokens()
 	s.devices()
+	s.people()
+	s.orgs()
+	s.teams()
+	s.namespaces()
+	s.grants()
+	s.transfers()
+	s.audit()
+	s.rights()
 	s.trustedPublishing()
 	s.site()
 	if err := s.document(); err != nil {

@@ -57,7 +57,11 @@ func start(t *testing.T, with func(*api.Options)) *env {
 	url := "http://" + srv.Listener.Addr().String()
 	cfg := config.Default()
 	cfg.Data.Dir = t.TempDir()
-	parts, err := server.Open(t.Context(), cfg, url, server.Options{})
+	said := api.Options{PublicURL: url}
+	if with != nil {
+		with(&said)
+	}
+	parts, err := server.Open(t.Context(), cfg, said.PublicURL, server.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

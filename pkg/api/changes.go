@@ -148,7 +148,7 @@ const streamBatch = 100
 
 // events renders the next entries that the caller may see, now.
 func (s *server) events(ctx context.Context, c *call, epoch string, since int64) (b []byte, last int64, more bool, err error) {
-	p, err := s.Accounts.Authenticate(c.r)
+	p, err := s.authenticate(c.r)
 	if err != nil {
 		return nil, 0, false, err
 	}

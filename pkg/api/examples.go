@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
@@ -39,6 +40,63 @@ var (
 	exampleToken = Token{ID: "k3v5q2ab", Prefix: "clyde_abcdef", Name: "ci of acme", Scopes: exampleScopes, Created: exampleTime}
 )
 
+var (
+	exampleInvitation = Invitation{ID: "q3v5k2abq3v5k2abq3v5", Organisation: "acme", Role: "publisher", Login: "bob", By: "alice", Created: exampleTime, Expires: exampleTime.Add(account.InvitationFor)}
+	exampleWaits      = Confirmation{
+		ID: "c3v5k2abq3v5k2abq3v5", Kind: "member.role", Change: json.RawMessage(`{"kind":"member.role","account":7,"login":"bob","role":"owner"}`),
+		Created: exampleTime, Expires: exampleTime.Add(account.InvitationFor),
+	}
+	exampleOrg = Organisation{
+		Name: "acme", Display: "Acme, Inc.", Created: exampleTime, Namespaces: []string{"acme"}, Switches: Switches{SignedOnly: true, Creators: "maintainer"},
+	}
+	exampleNamespace = Namespace{Name: "acme", OwnerKind: "org", Owner: "acme", SignedOnly: true, Created: exampleTime}
+	exampleRequest   = NamespaceRequest{
+		ID: "r3v5k2abq3v5k2abq3v5", Namespace: "acme-labs", Login: "alice", Why: "We are Acme's laboratory: https://acme.example/labs", State: "waiting", Created: exampleTime,
+	}
+	exampleTransfer = Transfer{ID: "t3v5k2abq3v5k2abq3v5", Pattern: "@acme/zlib", ToKind: "org", To: "umbrella", Created: exampleTime, Expires: exampleTime.Add(account.InvitationFor)}
+	exampleAccount  = Account{
+		Login: "alice", Name: "Alice", Created: exampleTime, Roles: []Role{{Pattern: "@acme/*", Role: "owner", Because: "owner of @acme/*, as a member of acme"}},
+	}
+	exampleMembers = MembershipList{[]Membership{{Organisation: "acme", Login: "alice", Name: "Alice", Role: "owner", Created: exampleTime}}}
+	exampleAudit   = AuditEntry{
+		Seq: 42, Time: exampleTime, Actor: "alice", Action: "token.create", Resource: "k3v5q2ab", Detail: json.RawMessage(`{"name":"ci of acme"}`),
+		Prev: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+	}
+)
+
+// peopleReplies are the examples about people and their rights.
+func peopleReplies() map[string]any {
+	waits := exampleWaits
+	invited := exampleInvitation
+	invited.Organisation, invited.Pattern = "", "@acme/zlib"
+	return map[string]any{
+		"get-account": exampleAccount, "update-account": exampleAccount,
+		"list-sessions": SessionList{[]Session{{
+			ID: "s3v5k2abq3v5k2abq3v5", Created: exampleTime, Used: exampleTime, Expires: exampleTime.Add(account.SessionMax), Address: "192.0.2.7", Agent: "Firefox", Current: true,
+		}}},
+		"list-invitations": InvitationList{[]Invitation{exampleInvitation}}, "list-org-invitations": InvitationList{[]Invitation{exampleInvitation}},
+		"invite-member": exampleInvitation, "list-organisations": exampleMembers, "list-members": exampleMembers,
+		"create-organisation": exampleOrg, "get-organisation": exampleOrg, "set-switches": Outcome{Done: true}, "remove-member": Outcome{Done: true},
+		"set-member": Outcome{Waits: &waits}, "list-confirmations": ConfirmationList{[]Confirmation{waits}},
+		"list-teams": TeamList{[]Team{{Name: "release", Created: exampleTime}}}, "create-team": Team{Name: "release", Created: exampleTime},
+		"list-team-members": PersonList{[]Person{{Login: "bob", Name: "Bob"}}},
+		"list-namespaces":   NamespaceList{[]Namespace{exampleNamespace}}, "get-namespace": exampleNamespace, "claim-namespace": exampleNamespace,
+		"list-namespace-requests": NamespaceRequestList{[]NamespaceRequest{exampleRequest}}, "request-namespace": exampleRequest,
+		"list-reserved-names":   ReservedNameList{Items: []ReservedName{{Name: "openssi", Why: "it would be taken for @openssl", By: "admin", Created: exampleTime}}},
+		"list-package-grants":   GrantList{Items: []Grant{{Pattern: "@acme/zlib", HolderKind: "team", Holder: "acme/release", Role: "publisher", By: "alice", Created: exampleTime}}, Invitations: []Invitation{invited}},
+		"list-namespace-grants": GrantList{Items: []Grant{{Pattern: "@acme/*", HolderKind: "account", Holder: "bob", Role: "reader", By: "alice", Created: exampleTime}}, Invitations: []Invitation{}},
+		"grant-package":         Granted{Invitation: &invited}, "grant-namespace": Granted{Done: true},
+		"get-access": Access{"public"}, "set-access": Access{"private"},
+		"transfer-package": Outcome{Done: true}, "transfer-namespace": Outcome{Waits: &waits}, "list-transfers": TransferList{[]Transfer{exampleTransfer}},
+		"list-audit": AuditPage{Items: []AuditEntry{exampleAudit}, NextCursor: encodeKey("audit", "42")},
+		"explain": account.Explanation{
+			Action: account.Publish, Resource: "@acme/zlib", Who: "bob", Because: "the account bob has no role that may publish @acme/zlib.", Missing: "role",
+			Fixes: []string{"Ask an owner of @acme/zlib for the role publisher, or a higher one."},
+		},
+		"get-rate-limit": LimitList{[]Limit{{Name: "reads", Limit: 500, PerSecond: 50, Remaining: 499, Reset: 1}}},
+	}
+}
+
 // replies are the examples of JSON answers, by operation.
 func (s *server) replies() map[string]any {
 	whole := examplePackage
@@ -51,7 +109,8 @@ func (s *server) replies() map[string]any {
 	listed.Manifest, listed.Headers = nil, nil
 	secret := exampleToken
 	secret.Secret = "clyde_…"
-	return map[string]any{
+	all := peopleReplies()
+	maps.Copy(all, map[string]any{
 		"search": SearchPage{
 			Items: []Hit{{Package: examplePackage, Highlights: map[string]Highlight{"name": {Text: "acme/zlib", Spans: [][2]int{{5, 9}}}}}},
 			Total: 42, NextCursor: "eyJhIjoxfQ", Facets: []Facet{{Name: "license", Values: []FacetValue{{Value: "Zlib", Count: 12}}}},
@@ -89,7 +148,8 @@ func (s *server) replies() map[string]any {
 		"add-trusted-publisher":   examplePublisher,
 		"get-health":              Health{"ok"},
 		"get-ready":               Health{"ready"},
-	}
+	})
+	return all
 }
 
 // requests are the examples of JSON bodies, by operation.
@@ -104,4 +164,15 @@ var requests = map[string]any{
 		Issuer: "github", Repository: "acme/zlib", Workflow: "release.yml", Ref: "refs/tags/v*", Environment: "release",
 	},
 	"add-key": KeyRequest{Name: "alice", PEM: exampleKey.PEM},
+
+	"update-account": AccountRequest{Name: "Alice"}, "suspend-account": Suspension{Why: "It publishes malware."},
+	"answer-invitation": Answer{Accept: true}, "answer-transfer": Answer{Accept: true}, "confirm-change": Answer{Accept: true},
+	"create-organisation": OrganisationRequest{Name: "acme", Display: "Acme, Inc."}, "set-switches": Switches{SignedOnly: true, Creators: "maintainer"},
+	"set-member": RoleRequest{Role: "owner"}, "invite-member": InviteRequest{Login: "bob", Role: "publisher"}, "create-team": TeamRequest{Name: "release"},
+	"claim-namespace":          ClaimRequest{Name: "acme", Organisation: "acme"},
+	"request-namespace":        NamespaceAsk{Name: "acme-labs", Why: exampleRequest.Why},
+	"decide-namespace-request": Decision{Grant: true}, "reserve-name": ReserveRequest{Why: "it would be taken for @openssl"},
+	"grant-package": GrantRequest{Holder: "bob", Role: "publisher"}, "grant-namespace": GrantRequest{Holder: "acme/release", Role: "publisher"},
+	"set-access": Access{"private"}, "transfer-package": TransferRequest{ToKind: "org", To: "umbrella"}, "transfer-namespace": TransferRequest{ToKind: "account", To: "bob"},
+	"explain": ExplainRequest{Action: "publish", Resource: "@acme/zlib"},
 }

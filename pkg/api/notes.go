@@ -77,6 +77,16 @@ var notes = map[string]string{
 	"Token.name":              "what for, by whoever made it",
 	"WellKnown.oci":           "where the OCI API is",
 	"WellKnown.openapi":       "address of this description",
+	"AuditEntry.detail":       "what belongs to the action",
+	"Explanation.allowed":     "may it be done",
+	"Explanation.action":      "what was decided: publish of a package that is new is publish-new",
+	"Explanation.resource":    "what it was decided about",
+	"Explanation.who":         "whose right it is",
+	"Explanation.because":     "the grant that allows it, or what is missing, in a sentence",
+	"Explanation.scope":       "of the token, that allows it",
+	"Explanation.role":        "of the account, that allows it",
+	"Explanation.missing":     "scope, role, or the code of the refusal",
+	"Explanation.fixes":       "what to do, a sentence each",
 	"YankRequest.yanked":      "true withdraws it, false brings it back",
 }
 

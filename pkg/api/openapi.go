@@ -47,6 +47,10 @@ var tags = []*huma.Tag{
 	{Name: "publish", Description: "Publish a version, withdraw it, deprecate a package."},
 	{Name: "feed", Description: "Everything that happened, in order, for mirrors and machines."},
 	{Name: "access", Description: "Who you are, tokens, and the public keys of namespaces."},
+	{Name: "account", Description: "Your account: where it is signed in, what it was invited to, what it may do."},
+	{Name: "organisations", Description: "Organisations, their members, teams and switches. What changes who owns something takes somebody who signed in: send the session's cookie; no token does it."},
+	{Name: "namespaces", Description: "Namespaces: whose they are, claiming and requesting one."},
+	{Name: "rights", Description: "Who may do what to a package, handing it on, and the log of all such changes."},
 	{Name: "registry", Description: "The registry itself."},
 }
 
@@ -63,6 +67,9 @@ type operation struct {
 // add registers an operation. What its handler returns as an error becomes a
 // problem document.
 func add[I, O any](s *server, o operation, handler func(context.Context, *I) (*O, error)) {
+	if _, none := any((*O)(nil)).(*struct{}); none && o.status == 0 {
+		o.status = http.StatusNoContent
+	}
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag}, Summary: o.summary, Description: o.about,
 		DefaultStatus: o.status, MaxBodyBytes: MaxBody + 1 /* huma refuses what reaches it */, BodyReadTimeout: BodyTimeout, Responses: map[string]*huma.Response{},

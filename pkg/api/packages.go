@@ -163,9 +163,31 @@ func decodeCursor(s string) (string, error) {
 		_, err = clyde.ParseName("@" + repo)
 	}
 	if err != nil || !ok {
-		return "", clyde.Errorf(clyde.ErrInvalid, "the cursor does not belong to this list").WithCode("cursor_invalid").Fix("Start again without a cursor.")
+		return "", badCursor()
 	}
 	return repo, nil
+}
+
+func badCursor() error {
+	return clyde.Errorf(clyde.ErrInvalid, "the cursor does not belong to this list").WithCode("cursor_invalid").Fix("Start again without a cursor.")
+}
+
+// encodeKey makes the cursor of a list that is no list of packages.
+func encodeKey(list, key string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(list + ":" + key))
+}
+
+// decodeKey reads it; "" is the beginning.
+func decodeKey(list, s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	key, ok := strings.CutPrefix(string(b), list+":")
+	if err != nil || !ok || key == "" {
+		return "", badCursor()
+	}
+	return key, nil
 }
 
 func (s *server) dependents(ctx context.Context, in *dependentsInput) (*dependentsOutput, error) {

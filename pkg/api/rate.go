@@ -146,10 +146,12 @@ func (b *buckets) get(key bucketKey) *bucket {
 // headers says what is left, as draft-ietf-httpapi-ratelimit-headers-10 does.
 func (b *buckets) headers(c class, k *bucket, h http.Header) {
 	rate := b.rates[c]
-	full := func(n float64) int { return int(math.Ceil(n / rate.PerSecond)) }
-	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", classNames[c], rate.Burst, max(full(float64(rate.Burst)), 1)))
-	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", classNames[c], int(k.tokens), full(float64(rate.Burst)-k.tokens)))
+	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", classNames[c], rate.Burst, max(rate.seconds(float64(rate.Burst)), 1)))
+	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", classNames[c], int(k.tokens), rate.seconds(float64(rate.Burst)-k.tokens)))
 }
+
+// seconds is how long n tokens take to come back.
+func (r Rate) seconds(n float64) int { return int(math.Ceil(n / r.PerSecond)) }
 
 // limit takes a token for this call, or returns the failure that says when to
 // come back.

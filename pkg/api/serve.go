@@ -92,7 +92,8 @@ func classOf(c *call) class {
 		return exchanges
 	case safe(c.r.Method), c.r.Method == http.MethodOptions, c.who.Anonymous():
 		return reads
-	case c.r.Method == http.MethodPatch, c.r.Method == http.MethodPut:
+	case c.r.Method == http.MethodPatch && strings.HasPrefix(c.r.URL.Path, base+"/packages/"),
+		c.r.Method == http.MethodPut && strings.HasSuffix(c.r.URL.Path, "/deprecation"):
 		return yanks
 	case c.r.URL.Path == base+"/packages":
 		return publishing
@@ -136,7 +137,7 @@ func (s *server) check(r *http.Request) error {
 // admit finds out who asks. Bad credentials are counted by address; they are
 // looked at in any case, so that one who guesses keeps nobody beside him out.
 func (s *server) admit(c *call) error {
-	p, err := s.Accounts.Authenticate(c.r)
+	p, err := s.authenticate(c.r)
 	if err != nil {
 		c.caller = "address " + c.addr
 		if kindOf(err).status == http.StatusUnauthorized {
@@ -152,6 +153,16 @@ func (s *server) admit(c *call) error {
 		c.caller = "address " + c.addr
 	}
 	return nil
+}
+
+// authenticate returns who sent r: the owner of its token, else whoever is
+// signed in with the browser that sent it. Pages of other origins cannot make
+// use of that: check refuses what they write, and they may not read.
+func (s *server) authenticate(r *http.Request) (account.Principal, error) {
+	if len(r.Header.Values("Authorization")) == 0 {
+		return s.Accounts.AuthenticateSession(r)
+	}
+	return s.Accounts.Authenticate(r)
 }
 
 // needToken refuses those who did not sign in, before a body is read.

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
@@ -23,6 +25,7 @@ type Scope struct {
 type Identity struct {
 	Anonymous bool    `json:"anonymous"`
 	ID        string  `json:"id,omitempty"`
+	Login     string  `json:"login,omitempty" doc:"of the account; absent for the registry's own tokens"`
 	Name      string  `json:"name"`
 	Admin     bool    `json:"admin" doc:"may do everything"`
 	Scopes    []Scope `json:"scopes"`
@@ -34,6 +37,9 @@ type TokenRequest struct {
 	Admin   bool       `json:"admin,omitempty"`
 	Scopes  []Scope    `json:"scopes,omitempty" maxItems:"100"`
 	Expires *time.Time `json:"expires_at,omitempty" doc:"absent: never"`
+
+	Networks []string `json:"networks,omitempty" maxItems:"20" doc:"where it may be used from; absent: anywhere" example:"[\"192.0.2.0/24\"]"`
+	Instance bool     `json:"instance,omitempty" doc:"a token of the registry itself, which belongs to no account; for administrators"`
 }
 
 // Token is an API token as it is listed.
@@ -48,6 +54,10 @@ type Token struct {
 	LastUsed *time.Time `json:"last_used_at,omitempty" doc:"to some minutes"`
 	Revoked  *time.Time `json:"revoked_at,omitempty"`
 	Secret   string     `json:"secret,omitempty" doc:"shown this once"`
+
+	Instance bool            `json:"instance" doc:"it belongs to the registry, not to an account"`
+	Networks []string        `json:"networks,omitempty" doc:"where it may be used from; absent: anywhere"`
+	Run      json.RawMessage `json:"run,omitempty" doc:"the CI run that it was made for"`
 }
 
 // TokenList are tokens, newest first.
@@ -58,6 +68,10 @@ type TokenList struct {
 type createTokenInput struct {
 	Key  string `header:"Idempotency-Key" maxLength:"128" doc:"Any text of your choice. A request that comes again with it is refused with token_created, for a secret is shown once."`
 	Body TokenRequest
+}
+
+type listTokensInput struct {
+	All bool `query:"all" doc:"Everybody's, for administrators; else your own."`
 }
 
 type revokeTokenInput struct {
@@ -88,7 +102,14 @@ func tokenView(t store.Token) (Token, error) {
 			return Token{}, err
 		}
 	}
+	var networks []string
+	if len(t.Networks) > 0 {
+		if err := json.Unmarshal(t.Networks, &networks); err != nil {
+			return Token{}, err
+		}
+	}
 	return Token{
+		Instance: t.Account == 0, Networks: networks, Run: json.RawMessage(t.Run),
 		ID: t.ID, Prefix: t.Prefix, Name: t.Name, Admin: t.Admin, Scopes: scopes(sc), Created: t.Created,
 		Expires: moment(t.Expires), LastUsed: moment(t.LastUsed), Revoked: moment(t.Revoked),
 	}, nil
@@ -102,39 +123,57 @@ func (s *server) tokens() {
 		c := callOf(ctx)
 		c.cache = cachePrivate
 		p := c.who
-		return &whoamiOutput{Identity{Anonymous: p.Anonymous(), ID: p.ID, Name: p.String(), Admin: p.Admin, Scopes: scopes(p.Scopes)}}, nil
+		return &whoamiOutput{Identity{Anonymous: p.Anonymous(), ID: p.ID, Login: p.Login, Name: p.String(), Admin: p.Admin, Scopes: scopes(p.Scopes)}}, nil
 	})
 	add(s, operation{
 		id: "list-tokens", method: "GET", path: base + "/tokens", tag: "access", summary: "List tokens", token: true,
-		about: "Every token, newest first, without its secret. For administrators.",
-	}, func(ctx context.Context, _ *struct{}) (*tokensOutput, error) {
-		ts, err := s.Accounts.List(ctx, callOf(ctx).who)
-		if err != nil {
-			return nil, err
-		}
-		out := &tokensOutput{TokenList{Items: make([]Token, len(ts))}}
-		for i, t := range ts {
-			if out.Body.Items[i], err = tokenView(t); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	})
+		about: "Your account's tokens, newest first, without their secrets. With all, and for the registry's own token, every token there is: for administrators.",
+	}, s.listTokens)
 	add(s, operation{
 		id: "create-token", method: "POST", path: base + "/tokens", tag: "access", summary: "Make a token", token: true, status: http.StatusCreated,
-		about: "Makes a token, whose secret is in this answer alone. For administrators: a token never grants more than its maker has.", errors: []int{408, 409, 413, 415, 422},
+		about: "Makes a token of your account, whose secret is in this answer alone. It never grants more than your account has when it is used. For somebody who signed in, or for a token with the scope manage on all that the new one is for. An administrator also makes tokens of the registry itself.", errors: []int{408, 409, 413, 415, 422},
 	}, s.createToken)
 	add(s, operation{
 		id: "revoke-token", method: "DELETE", path: base + "/tokens/{id}", tag: "access", summary: "Revoke a token", token: true, status: http.StatusNoContent,
-		about: "Ends a token at once. For administrators.", errors: []int{404},
-	}, func(ctx context.Context, in *revokeTokenInput) (*struct{}, error) {
-		return nil, s.Accounts.Revoke(ctx, callOf(ctx).who, in.ID)
-	})
+		about: "Ends a token of your account at once, everywhere. A token may end itself. Administrators end any.", errors: []int{404},
+	}, s.revokeToken)
+}
+
+func (s *server) listTokens(ctx context.Context, in *listTokensInput) (_ *tokensOutput, err error) {
+	who := callOf(ctx).who
+	var ts []store.Token
+	if in.All || who.Account == 0 {
+		ts, err = s.Accounts.List(ctx, who)
+	} else {
+		ts, err = s.Accounts.ListOwn(ctx, who)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &tokensOutput{TokenList{Items: make([]Token, len(ts))}}
+	for i, t := range ts {
+		if out.Body.Items[i], err = tokenView(t); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (s *server) revokeToken(ctx context.Context, in *revokeTokenInput) (*struct{}, error) {
+	who := callOf(ctx).who
+	if who.Account == 0 && who.ID != in.ID {
+		return nil, s.Accounts.Revoke(ctx, who, in.ID)
+	}
+	err := s.Accounts.RevokeOwn(ctx, who, in.ID)
+	if errors.Is(err, clyde.ErrNotFound) && account.RequireAdmin(who, "") == nil {
+		err = s.Accounts.Revoke(ctx, who, in.ID)
+	}
+	return nil, err
 }
 
 func (s *server) createToken(ctx context.Context, in *createTokenInput) (*tokenOutput, error) {
 	who := callOf(ctx).who
-	if err := account.RequireAdmin(who, "making a token"); err != nil {
+	if err := needToken(who, "making a token"); err != nil {
 		return nil, err
 	}
 	release, err := s.running.start(who, in.Key)
@@ -157,22 +196,11 @@ func (s *server) createToken(ctx context.Context, in *createTokenInput) (*tokenO
 		return nil, clyde.Errorf(clyde.ErrConflict, "this request made the token %s already, and its secret is shown once", o.Token).WithCode("token_created").
 			Fix("Revoke the token %s, and make another with a new Idempotency-Key.", o.Token)
 	}
-	spec := account.TokenSpec{Name: in.Body.Name, Admin: in.Body.Admin}
-	if in.Body.Expires != nil {
-		spec.Expires = in.Body.Expires.UTC()
+	spec, err := in.Body.spec()
+	if err != nil {
+		return nil, err
 	}
-	for _, sc := range in.Body.Scopes {
-		out := account.Scope{Pattern: sc.Pattern}
-		for _, a := range sc.Actions {
-			act, err := account.ParseAction(a)
-			if err != nil {
-				return nil, err
-			}
-			out.Actions = append(out.Actions, act)
-		}
-		spec.Scopes = append(spec.Scopes, out)
-	}
-	secret, t, err := s.Accounts.Create(ctx, who, spec)
+	secret, t, err := s.makeToken(ctx, who, spec, in.Body.Instance)
 	if err != nil {
 		return nil, err
 	}
@@ -182,4 +210,45 @@ func (s *server) createToken(ctx context.Context, in *createTokenInput) (*tokenO
 	out, err := tokenView(t)
 	out.Secret = secret
 	return &tokenOutput{out}, err
+}
+
+// makeToken makes a token of the caller's account, or of the registry itself.
+func (s *server) makeToken(ctx context.Context, who account.Principal, spec account.TokenSpec, instance bool) (string, store.Token, error) {
+	if who.Account == 0 {
+		return s.Accounts.Create(ctx, who, spec)
+	}
+	if !instance {
+		return s.Accounts.CreateFor(ctx, who, spec)
+	}
+	if err := account.RequireRecent(who, s.Now(), "making a token of the registry itself"); err != nil {
+		return "", store.Token{}, err
+	}
+	return s.Accounts.Create(ctx, who, spec)
+}
+
+// spec reads a request.
+func (t TokenRequest) spec() (account.TokenSpec, error) {
+	spec := account.TokenSpec{Name: t.Name, Admin: t.Admin}
+	if t.Expires != nil {
+		spec.Expires = t.Expires.UTC()
+	}
+	for _, sc := range t.Scopes {
+		out := account.Scope{Pattern: sc.Pattern}
+		for _, a := range sc.Actions {
+			act, err := account.ParseAction(a)
+			if err != nil {
+				return spec, err
+			}
+			out.Actions = append(out.Actions, act)
+		}
+		spec.Scopes = append(spec.Scopes, out)
+	}
+	for _, n := range t.Networks {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			return spec, clyde.Errorf(clyde.ErrInvalid, "network %q: want one such as 192.0.2.0/24 or 2001:db8::/32", clip(n)).WithCode("network_invalid")
+		}
+		spec.Networks = append(spec.Networks, p)
+	}
+	return spec, nil
 }

@@ -52,7 +52,8 @@ func (c *Catalog) Yank(ctx context.Context, p account.Principal, ref Ref, req Ya
 	if err != nil {
 		return Release{}, err
 	}
-	audit := store.AuditEntry{Time: now, Actor: p.String(), Action: ch.Type, Resource: PURL(ref.Name, r.Version), Detail: string(detail)}
+	audit := p.Audit(now, ch.Type, PURL(ref.Name, r.Version))
+	audit.Detail = string(detail)
 	if err := c.DB.SetYank(ctx, row.Repo, r.VersionKey, y, ch, audit); err != nil {
 		return Release{}, err
 	}
@@ -107,7 +108,41 @@ func (c *Catalog) Deprecate(ctx context.Context, p account.Principal, name clyde
 	if d.Message == "" {
 		ch.Type = "package.undeprecated"
 	}
-	if err := c.DB.SaveSetting(ctx, set, ch, store.AuditEntry{Time: now, Actor: p.String(), Action: ch.Type, Resource: name.String(), Detail: string(detail)}); err != nil {
+	audit := p.Audit(now, ch.Type, name.String())
+	audit.Detail = string(detail)
+	if err := c.DB.SaveSetting(ctx, set, ch, audit); err != nil {
+		return Package{}, err
+	}
+	if err := c.changed(ctx, row.Repo); err != nil {
+		return Package{}, err
+	}
+	return c.Package(ctx, p, name)
+}
+
+// SetAccess hides a package from everybody without a grant, or shows it to
+// all, on behalf of who manages it.
+func (c *Catalog) SetAccess(ctx context.Context, p account.Principal, name clyde.Name, private bool) (Package, error) {
+	row, err := c.see(ctx, p, name)
+	if err != nil {
+		return Package{}, err
+	}
+	if err := account.Authorize(p, account.Manage, account.Resource{Repo: row.Repo, Private: row.Private}); err != nil {
+		return Package{}, err
+	}
+	set, err := c.DB.Setting(ctx, row.Repo)
+	if err != nil {
+		return Package{}, err
+	}
+	if set.Private == private {
+		return c.Package(ctx, p, name)
+	}
+	now := c.Now().UTC()
+	words := map[bool]string{true: `{"access":"private"}`, false: `{"access":"public"}`}
+	audit := p.Audit(now, "package.access", name.String())
+	audit.Before, audit.After = words[set.Private], words[private]
+	set.Repo, set.Private = row.Repo, private
+	ch := store.Change{Time: now, Type: "package.access", Package: name.String(), Actor: p.String()}
+	if err := c.DB.SaveSetting(ctx, set, ch, audit); err != nil {
 		return Package{}, err
 	}
 	if err := c.changed(ctx, row.Repo); err != nil {
