@@ -125,7 +125,16 @@ func (n Name) Repo() string { return n.Namespace + "/" + n.Base }
 // Identity returns the form under which two spellings of one name meet: "-",
 // "_" and "." are alike in it.
 func (n Name) Identity() string {
-	return n.Namespace + "/" + strings.NewReplacer("_", "-", ".", "-").Replace(n.Base)
+	base := n.Base
+	if strings.ContainsAny(base, "_.") {
+		base = strings.Map(func(r rune) rune {
+			if r == '_' || r == '.' {
+				return '-'
+			}
+			return r
+		}, base)
+	}
+	return n.Namespace + "/" + base
 }
 
 // IsZero reports whether n is the zero Name.

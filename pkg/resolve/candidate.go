@@ -18,6 +18,17 @@ const (
 	Build   Kind = "build_requires" // tools that run on the building machine
 )
 
+// rank orders the kinds: what runs, what builds, what tests.
+func (k Kind) rank() int {
+	switch k {
+	case Runtime:
+		return 0
+	case Build:
+		return 1
+	}
+	return 2
+}
+
 // Requirement is one package that a candidate needs.
 type Requirement struct {
 	Name       clyde.Name
@@ -115,6 +126,9 @@ func (c *Candidate) traitNames() []string {
 
 // conditional reports which traits decide whether r counts.
 func (r *Requirement) conditional() []string {
+	if r.When.IsZero() && !r.Optional {
+		return nil
+	}
 	names := r.When.Traits()
 	if r.Optional && !slices.Contains(names, r.Name.Base) {
 		names = append(names, r.Name.Base)
@@ -126,6 +140,9 @@ func (r *Requirement) conditional() []string {
 // counts evaluates r for a platform (nil: any) under the traits that trait
 // tells; it answers "" and false for one that is not known.
 func (r *Requirement) counts(p *Platform, trait func(name string) (string, bool)) clyde.Truth {
+	if r.When.IsZero() && !r.Optional {
+		return clyde.True
+	}
 	truth := r.When.Eval(func(key, value string) clyde.Truth {
 		if name, ok := strings.CutPrefix(key, "trait."); ok {
 			v, known := trait(name)
@@ -155,8 +172,7 @@ func (r *Requirement) same(o *Requirement) bool {
 
 // compareRequirements orders by kind, requires first, then name, then all else.
 func compareRequirements(a, b Requirement) int {
-	rank := func(k Kind) int { return slices.Index([]Kind{Runtime, Build, Dev}, k) }
-	if d := rank(a.Kind) - rank(b.Kind); d != 0 {
+	if d := a.Kind.rank() - b.Kind.rank(); d != 0 {
 		return d
 	}
 	if d := compareNames(a.Name, b.Name); d != 0 {

@@ -176,7 +176,7 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 				for _, name := range cond {
 					t := s.traitOf(p, name)
 					if !g.done["has "+name] {
-						g.done["has "+name] = true
+						g.mark("has " + name)
 						fresh = append(fresh, &incompat{terms: []term{{p, g.set}, {t, single(absent)}}, cause: cause{kind: hasTrait, trait: name}})
 					}
 					have, known := trait(name)
@@ -191,10 +191,14 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 					continue
 				}
 			}
-			if g.done[w.key] {
+			if w.key == "" && g.always || g.done[w.key] {
 				continue
 			}
-			g.done[w.key] = true
+			if w.key == "" {
+				g.always = true
+			} else {
+				g.mark(w.key)
+			}
 			todo = append(todo, w)
 			if _, ok := s.byID[q.Name.Identity()]; !ok && !conflict {
 				names = append(names, q.Name)
@@ -251,9 +255,16 @@ func (s *solver) group(v *variable, i int, q *Requirement, conflict bool) *group
 			}
 		}
 	}
-	g := &group{req: q, conflict: conflict, set: b.set(), done: map[string]bool{}}
+	g := &group{req: q, conflict: conflict, set: b.set()}
 	v.groups = append(v.groups, g)
 	return g
+}
+
+func (g *group) mark(key string) {
+	if g.done == nil {
+		g.done = map[string]bool{}
+	}
+	g.done[key] = true
 }
 
 // requirement returns the rules of q where all of terms hold.

@@ -161,7 +161,7 @@ func (s *solver) solution() (*Solution, error) {
 }
 
 func (s *solver) edges(i int, c *Candidate, traits map[string]string) []Edge {
-	var edges []Edge
+	edges := make([]Edge, 0, len(c.Requires))
 	for j := range c.Requires {
 		q := &c.Requires[j]
 		if !s.counted(i, q) || q.counts(s.req.Platform, func(name string) (string, bool) { return traits[name], true }) == clyde.False {
@@ -177,8 +177,7 @@ func (s *solver) edges(i int, c *Candidate, traits map[string]string) []Edge {
 }
 
 func compareEdges(a, b Edge) int {
-	rank := func(k Kind) int { return slices.Index([]Kind{Runtime, Build, Dev}, k) }
-	if d := rank(a.Kind) - rank(b.Kind); d != 0 {
+	if d := a.Kind.rank() - b.Kind.rank(); d != 0 {
 		return d
 	}
 	if d := compareNames(a.Name, b.Name); d != 0 {

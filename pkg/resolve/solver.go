@@ -43,7 +43,8 @@ type group struct {
 	req      *Requirement
 	conflict bool // it is declared in conflicts
 	set      set
-	done     map[string]bool // conditions under which its rules stand, "" without any
+	always   bool            // its rule without any condition stands
+	done     map[string]bool // conditions under which its rules stand
 }
 
 // assignment is one step of knowledge: own is the news, left what is possible
