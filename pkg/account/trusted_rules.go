@@ -70,10 +70,17 @@ func (p Publisher) rules() []rule {
 	}
 	switch p.Kind {
 	case KindGitHub, KindForgejo:
-		add(rule{claim: "repository_owner_id", want: s.OwnerID})
-		add(rule{claim: "repository_id", want: s.RepositoryID})
-		if s.RepositoryID == "" { // a Forgejo that does not tell them
-			out = append(out, rule{claim: "repository", want: s.Repository, fold: true})
+		if p.Kind == KindGitHub {
+			out = append(out, rule{claim: "repository_owner_id", want: s.OwnerID}, rule{claim: "repository_id", want: s.RepositoryID})
+		} else {
+			add(told("repository_owner_id", s.OwnerID))
+			add(told("repository_id", s.RepositoryID))
+			out = append(out, rule{claim: "repository", want: s.Repository, fold: true, get: func(c oidc.Claims) (string, bool) {
+				if _, there := c["repository_id"]; there && s.RepositoryID != "" {
+					return s.Repository, true // the number counts, and held
+				}
+				return c.Text("repository")
+			}})
 		}
 		out = append(out, rule{claim: "workflow_ref", want: s.Workflow, get: workflowFile("workflow_ref", true)})
 		if s.JobWorkflow != "" {
@@ -89,8 +96,7 @@ func (p Publisher) rules() []rule {
 		add(rule{claim: "ref", want: s.Ref, glob: true})
 		add(rule{claim: "environment", want: s.Environment, fold: true}) // GitHub: names are not case sensitive
 	case KindGitLab:
-		add(rule{claim: "namespace_id", want: s.OwnerID})
-		add(rule{claim: "project_id", want: s.RepositoryID})
+		out = append(out, rule{claim: "namespace_id", want: s.OwnerID}, rule{claim: "project_id", want: s.RepositoryID})
 		out = append(out, rule{claim: "ci_config_ref_uri", want: s.Workflow, get: gitlabConfig})
 		add(rule{claim: "ref", want: s.Ref, glob: true, get: gitlabRef})
 		add(rule{claim: "environment", want: s.Environment})
@@ -108,6 +114,17 @@ func (p Publisher) rules() []rule {
 		}
 	}
 	return out
+}
+
+// told is a rule about a number that Forgejo tells since some release: a token
+// without it is judged by the repository's name.
+func told(claim, want string) rule {
+	return rule{claim: claim, want: want, get: func(c oidc.Claims) (string, bool) {
+		if _, there := c[claim]; !there {
+			return want, true
+		}
+		return c.Text(claim)
+	}}
 }
 
 // workflowDirs is where workflows lie, by provider.
