@@ -169,7 +169,7 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 			if truth == clyde.False {
 				continue
 			}
-			g := s.group(v, i, q, conflict)
+			g := s.group(v, i, j, q, conflict)
 			w := pending{g: g, terms: []term{{p, g.set}}}
 			if cond := q.conditional(); truth == clyde.Unknown && len(cond) > 0 {
 				open := false
@@ -229,8 +229,9 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 	return fresh, nil
 }
 
-// group returns the versions of v that have requirement q as the i-th has it.
-func (s *solver) group(v *variable, i int, q *Requirement, conflict bool) *group {
+// group returns the versions of v that have requirement q as the i-th has it, in
+// place at of its list.
+func (s *solver) group(v *variable, i, at int, q *Requirement, conflict bool) *group {
 	for _, g := range v.groups {
 		if g.conflict == conflict && g.set.has(i) && (g.req == q || g.req.same(q)) {
 			return g
@@ -246,11 +247,17 @@ func (s *solver) group(v *variable, i int, q *Requirement, conflict bool) *group
 		if conflict {
 			list = v.known.cands[j].Conflicts
 		}
+		if !v.domain.has(j + 1) {
+			continue
+		}
+		// Versions mostly list the same packages at the same places.
+		if at < len(list) && list[at].Name == q.Name && list[at].same(q) {
+			b.add(j + 1)
+			continue
+		}
 		for k := range list {
 			if list[k].Name == q.Name && list[k].same(q) {
-				if v.domain.has(j + 1) {
-					b.add(j + 1)
-				}
+				b.add(j + 1)
 				break
 			}
 		}

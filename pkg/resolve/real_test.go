@@ -167,7 +167,7 @@ func BenchmarkSolve200(b *testing.B) {
 		src  resolve.Memory
 	}
 	var graphs []graph
-	for seed := range uint64(32) {
+	for seed := range uint64(8) { // few, so that collecting garbage is not what is measured
 		root, src := layered(seed, 200)
 		graphs = append(graphs, graph{root, src})
 	}
