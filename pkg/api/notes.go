@@ -34,7 +34,7 @@ var notes = map[string]string{
 	"purl":              "package URL",
 	"downloads":         "raw manifest pulls",
 	"yanked":            "set where it was withdrawn",
-	"state":             "visible; conflict: the digest changed upstream; gone: deleted upstream",
+	"state":             "visible; conflict: the digest changed upstream; gone: deleted upstream; quarantined, removed, erased: withdrawn by administrators",
 	"range":             "range of versions",
 	"kind":              "which list of package.yaml it comes from",
 	"optional":          "only needed by a feature",
@@ -87,6 +87,8 @@ var notes = map[string]string{
 	"Explanation.role":        "of the account, that allows it",
 	"Explanation.missing":     "scope, role, or the code of the refusal",
 	"Explanation.fixes":       "what to do, a sentence each",
+	"Withdrawal.state":        "quarantined: for now; removed: for good, the bytes are kept; erased: the bytes are gone",
+	"Withdrawal.reason":       "what the administrators say",
 	"YankRequest.yanked":      "true withdraws it, false brings it back",
 }
 

@@ -81,6 +81,7 @@ var errInternal = errors.New("internal")
 // none of the others.
 var kinds = [...]kind{
 	{errInternal, http.StatusInternalServerError, "internal", "Internal error"},
+	{clyde.ErrGone, http.StatusGone, "gone", "Withdrawn"},
 	{clyde.ErrNotFound, http.StatusNotFound, "not_found", "Not found"},
 	{clyde.ErrConflict, http.StatusConflict, "conflict", "Conflict"},
 	{clyde.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large", "Too large"},

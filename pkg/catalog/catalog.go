@@ -107,7 +107,11 @@ func (c *Catalog) Package(ctx context.Context, p account.Principal, name clyde.N
 		return Package{}, err
 	}
 	if row.Latest == "" {
-		return out, nil
+		if m, err := c.DB.Withdrawn(ctx, row.Repo, ""); err != nil || m == nil {
+			return out, err
+		} else {
+			return Package{}, account.Withdrawn(*m)
+		}
 	}
 	r, err := c.Release(ctx, p, Ref{Name: name, Version: row.Latest})
 	if err != nil {
@@ -161,12 +165,20 @@ func PURL(name clyde.Name, version string) string {
 // row finds the version that ref names.
 func (c *Catalog) row(ctx context.Context, p account.Principal, ref Ref) (store.Release, error) {
 	pkg, err := c.see(ctx, p, ref.Name)
+	if errors.Is(err, clyde.ErrNotFound) {
+		return store.Release{}, c.tombstone(ctx, p, ref, err)
+	}
 	if err != nil {
 		return store.Release{}, err
 	}
 	version := ref.Version
 	if version == "" || version == "latest" {
 		if version = pkg.Latest; version == "" {
+			if m, err := c.DB.Withdrawn(ctx, pkg.Repo, ""); err != nil {
+				return store.Release{}, err
+			} else if m != nil {
+				return store.Release{}, account.Withdrawn(*m)
+			}
 			return store.Release{}, clyde.Errorf(clyde.ErrNotFound, "%s has no version left", ref.Name).WithCode("version_unknown")
 		}
 	}
@@ -176,8 +188,11 @@ func (c *Catalog) row(ctx context.Context, p account.Principal, ref Ref) (store.
 	}
 	r, err := c.DB.ReleaseByVersion(ctx, pkg.Repo, v.Canonical())
 	if errors.Is(err, clyde.ErrNotFound) {
-		return store.Release{}, clyde.Errorf(clyde.ErrNotFound, "%s has no version %s; the latest is %s", ref.Name, version, pkg.Latest).
-			WithCode("version_unknown").Fix("List the versions: clyde versions %s.", ref.Name)
+		return store.Release{}, c.tombstone(ctx, p, ref, clyde.Errorf(clyde.ErrNotFound, "%s has no version %s; the latest is %s", ref.Name, version, pkg.Latest).
+			WithCode("version_unknown").Fix("List the versions: clyde versions %s.", ref.Name))
+	}
+	if err == nil && withdrawn(r.State) {
+		err = c.tombstone(ctx, p, ref, notFound(ref.Name))
 	}
 	return r, err
 }
@@ -215,7 +230,7 @@ func (c *Catalog) Versions(ctx context.Context, p account.Principal, name clyde.
 			return nil, err
 		}
 	}
-	return out, nil
+	return c.withdrawals(ctx, name, out)
 }
 
 // Pick returns the highest version in r that is not yanked.
@@ -228,10 +243,16 @@ func (c *Catalog) Pick(ctx context.Context, p account.Principal, name clyde.Name
 	if err != nil {
 		return Release{}, err
 	}
-	yanked := ""
+	yanked, gone := "", ""
 	for _, o := range rs {
 		v, err := clyde.ParseVersion(o.Version)
-		if err != nil || o.State != "visible" || !r.Contains(v) {
+		if err != nil || !r.Contains(v) {
+			continue
+		}
+		if o.State != "visible" {
+			if gone == "" && withdrawn(o.State) {
+				gone = o.Version + " would fit but is " + o.State
+			}
 			continue
 		}
 		if o.Yank == nil {
@@ -245,6 +266,9 @@ func (c *Catalog) Pick(ctx context.Context, p account.Principal, name clyde.Name
 	if yanked != "" {
 		e.Msg += "; " + yanked + " would fit but was yanked"
 		e.Fix("Ask for %s by its exact version if you must have it.", yanked)
+	}
+	if gone != "" {
+		e.Msg += "; " + gone
 	}
 	return Release{}, e.Fix("List the versions: clyde versions %s.", name)
 }

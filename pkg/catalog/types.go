@@ -60,7 +60,8 @@ type Release struct {
 	Signed          string          `json:"signed" enum:"verified,untrusted,unsigned,invalid"`
 	Signer          string          `json:"signer,omitempty" doc:"name and fingerprint of the key that verified"`
 	Yanked          *store.Yank     `json:"yanked,omitempty"`
-	State           string          `json:"state" enum:"visible,conflict,gone"`
+	Withdrawn       *Withdrawal     `json:"withdrawn,omitempty" doc:"what administrators decided: the version cannot be had; only in the list of versions, for the version itself is 410"`
+	State           string          `json:"state" enum:"visible,conflict,gone,quarantined,removed,erased"`
 	Downloads       int64           `json:"downloads"`
 	PURL            string          `json:"purl"`
 	Manifest        json.RawMessage `json:"manifest,omitempty" doc:"package.yaml as JSON; only where one version is asked for"`

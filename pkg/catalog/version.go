@@ -30,8 +30,23 @@ func (c *Catalog) sorted(ctx context.Context, repo string) ([]store.Release, err
 	return rs, nil
 }
 
+// goneLine is the line of a version that is withdrawn. Its schema is one that
+// readers which know of none leave out.
+type goneLine struct {
+	Schema    int    `json:"schema"`
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Digest    string `json:"digest"`    // which lock files name
+	Withdrawn string `json:"withdrawn"` // quarantined | removed | erased
+	Reason    string `json:"reason"`
+}
+
+// goneSchema is the schema of such a line.
+const goneSchema = 2
+
 // SparseIndex returns the package's index file: one JSON object a line, a line
-// a version, lowest first; the same bytes until something changes.
+// a version, first those that are withdrawn, then the others, each lowest first;
+// the same bytes until something changes.
 func (c *Catalog) SparseIndex(ctx context.Context, p account.Principal, name clyde.Name) ([]byte, error) {
 	row, err := c.see(ctx, p, name)
 	if err != nil {
@@ -45,7 +60,18 @@ func (c *Catalog) SparseIndex(ctx context.Context, p account.Principal, name cly
 	if err != nil {
 		return nil, err
 	}
+	gone, err := c.goneLines(ctx, name, rs)
+	if err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	for _, l := range gone {
+		if err := enc.Encode(l); err != nil {
+			return nil, err
+		}
+	}
 	for _, r := range slices.Backward(rs) {
 		if r.State != "visible" {
 			continue

@@ -51,12 +51,20 @@ type Release struct {
 	Signed          string          `json:"signed"`
 	Signer          string          `json:"signer,omitempty"`
 	Yanked          *Yanked         `json:"yanked,omitempty"` // nil when not withdrawn
-	State           string          `json:"state"`            // visible | conflict | gone
+	Withdrawn       *Withdrawal     `json:"withdrawn,omitempty"`
+	State           string          `json:"state"` // visible | conflict | gone | quarantined | removed | erased
 	Downloads       int64           `json:"downloads"`
 	PURL            string          `json:"purl"`
 	Manifest        json.RawMessage `json:"manifest,omitempty"` // package.yaml as JSON, where one version is asked for
 	Requires        []Dependency    `json:"requires,omitempty"`
 	Headers         []string        `json:"headers,omitempty"`
+}
+
+// Withdrawal is what administrators decided about a version, which cannot be
+// had any more.
+type Withdrawal struct {
+	State  string `json:"state"` // quarantined | removed | erased
+	Reason string `json:"reason"`
 }
 
 // Yanked says why and when a version was withdrawn.

@@ -17,6 +17,10 @@ var (
 	ErrRateLimited     = errors.New("rate limited")    // 429, exit 9
 	ErrUnavailable     = errors.New("unavailable")     // 503, exit 9
 	ErrUnverified      = errors.New("unverified")      // exit 8; the server never returns it
+
+	// ErrGone is what an administrator withdrew: 410, exit 5. It is ErrNotFound
+	// too, so that whoever only asks whether a thing is there need not know it.
+	ErrGone = fmt.Errorf("gone: %w", ErrNotFound)
 )
 
 // Error is a failure a person can act on. Msg is shown to that person as is,

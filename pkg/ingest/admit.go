@@ -99,6 +99,9 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 		if spec, err = a.admitPackage(ctx, p, blobs); err != nil {
 			return Admission{}, err
 		}
+		if err := notWithdrawn(ctx, a.DB, p.Repo, spec.Version.Canonical()); err != nil {
+			return Admission{}, err
+		}
 	case artifact.IsBuild(artifactType(m)):
 		return Admission{}, clyde.Errorf(clyde.ErrDenied, "builds (%s) are not accepted by this registry", m.ArtifactType).WithCode("builds_unsupported")
 	case Refers(p.Tag) != "":

@@ -109,6 +109,10 @@ func (in *Ingest) applyRelease(ctx context.Context, ev clyde.Event, dgst digest.
 	if err != nil {
 		return err
 	}
+	state, err := in.withdrawn(ctx, ev.Repo, key)
+	if err != nil || state == store.ModerationErased {
+		return err
+	}
 	if claim.Digest != dgst.String() {
 		return clyde.Errorf(clyde.ErrInvalid, "version %s of %s is %s; %s came later and is a conflict", ev.Tag, name, claim.Digest, dgst).WithCode("version_exists")
 	}
@@ -140,7 +144,11 @@ func (in *Ingest) applyRelease(ctx context.Context, ev clyde.Event, dgst digest.
 		r.Readme = pm.Readme.Digest.String()
 	}
 	reqs := requirements(r, spec)
-	p, err := in.packageRow(ctx, name, r, spec, info)
+	shown := r
+	if state != "" {
+		shown.State = state // joined when it is read; the row says what the registry holds
+	}
+	p, err := in.packageRow(ctx, name, shown, spec, info)
 	if err != nil {
 		return err
 	}
@@ -394,14 +402,15 @@ func (in *Ingest) redocument(ctx context.Context, p *store.Package, latest store
 }
 
 // Latest picks the version shown first: the highest that is neither yanked nor
-// a prerelease, else the highest not yanked, else the highest.
+// a prerelease, else the highest not yanked, else the highest. Versions that are
+// withdrawn, gone or in conflict are not shown.
 func Latest(rs []store.Release) (store.Release, bool) {
 	var best store.Release
 	rank, found := -1, false
 	var bestV clyde.Version
 	for _, r := range rs {
 		v, err := clyde.ParseVersion(r.Version)
-		if err != nil || r.State == "gone" || r.State == "conflict" {
+		if err != nil || r.State != "visible" {
 			continue
 		}
 		k := 2

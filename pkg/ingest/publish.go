@@ -39,6 +39,9 @@ func (in *Ingest) Publish(ctx context.Context, w Writer, p account.Principal, co
 	if !account.Allowed(p, account.Publish, account.Resource{Repo: repo}) && !account.Allowed(p, account.PublishNew, account.Resource{Repo: repo}) {
 		return fail(account.Authorize(p, account.Publish, account.Resource{Repo: repo}))
 	}
+	if err := notWithdrawn(ctx, in.DB, repo, m.Version.Canonical()); err != nil {
+		return fail(err)
+	}
 	f, err := os.CreateTemp("", "clyde-publish-*")
 	if err != nil {
 		return fail(err)

@@ -157,6 +157,9 @@ func (in *Ingest) Reindex(ctx context.Context, w Walker) (Report, error) {
 	}
 	w.Forget()
 	err := w.Walk(ctx, func(repo string, m store.Manifest, tags []string) error {
+		if gone, err := in.erased(ctx, repo, m); err != nil || gone {
+			return err
+		}
 		var keep []string
 		for _, tag := range tags {
 			ok, err := in.restoreClaim(ctx, repo, tag, m)

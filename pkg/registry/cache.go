@@ -65,6 +65,16 @@ func (c *bodyCache) put(d digest.Digest, content []byte) {
 	}
 }
 
+// drop forgets what was erased.
+func (c *bodyCache) drop(d digest.Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.m[d]; ok {
+		c.size -= len(c.order.Remove(e).(*body).content)
+		delete(c.m, d)
+	}
+}
+
 // memberCache remembers which manifests a repository holds, and which
 // repositories exist: only what was true, and only until forgotten.
 type memberCache struct {

@@ -20,6 +20,8 @@ type disk interface {
 	Sync(ctx context.Context) error
 	// Flush also writes it to its place, for those who read the directory.
 	Flush(ctx context.Context) error
+	// Shed is Sync, and what was deleted is in no file any more.
+	Shed(ctx context.Context) error
 	// OpenBlob opens a blob and says how large it is.
 	OpenBlob(d digest.Digest) (io.ReadSeekCloser, int64, error)
 	// HasBlob reports whether repo links the blob.

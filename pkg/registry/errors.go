@@ -55,6 +55,8 @@ var ociCodes = map[string]string{
 func statusOf(e *clyde.Error) (int, string) {
 	status, code := http.StatusInternalServerError, "UNKNOWN"
 	switch {
+	case errors.Is(e.Kind, clyde.ErrGone):
+		status, code = http.StatusGone, "DENIED" // its message is shown, and says why
 	case errors.Is(e.Kind, clyde.ErrNotFound):
 		status, code = http.StatusNotFound, "NAME_UNKNOWN"
 	case errors.Is(e.Kind, clyde.ErrInvalid):

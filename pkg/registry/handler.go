@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -72,7 +74,13 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error
 			return err
 		}
 		if c.kind == kindTags {
+			if err := r.available(req.Context(), c.repo, ""); err != nil {
+				return err
+			}
 			return r.getTags(w, req, c)
+		}
+		if err := r.available(req.Context(), c.repo, c.ref); err != nil {
+			return err
 		}
 		return r.getReferrers(w, req, c)
 	case kindManifest:
@@ -98,7 +106,13 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error
 			return err
 		}
 		if c.kind == kindManifest {
+			if err := r.refAvailable(req.Context(), c.repo, c.ref); err != nil {
+				return err
+			}
 			return r.getManifest(w, req, c)
+		}
+		if err := r.blobAvailable(req.Context(), c.repo, digest.Digest(c.ref)); err != nil {
+			return err
 		}
 		return r.getBlob(w, req, c)
 	}

@@ -199,6 +199,10 @@ func (r *Registry) storeManifest(ctx context.Context, p account.Principal, repo,
 	if push.Tag != "" {
 		defer r.locks.lock(repo + ":" + push.Tag)()
 	}
+	// What Admit finds in the repository stays until the manifest that names it
+	// is committed.
+	r.erasing.RLock()
+	defer r.erasing.RUnlock()
 	ad, err := r.o.Admit.Admit(ctx, push, r)
 	if err != nil {
 		return none, "", err

@@ -55,6 +55,10 @@ type DB interface {
 	HasVersions(ctx context.Context, repo string) (bool, error)
 	DeleteTag(ctx context.Context, repo, tag string, ev clyde.Event) error
 	DeleteManifest(ctx context.Context, repo, digest string, ev clyde.Event) error
+	Withdrawn(ctx context.Context, repo, digest string) (*store.Moderation, error)
+	WithdrawnBlob(ctx context.Context, repo, digest string) (*store.Moderation, error)
+	Moderation(ctx context.Context, repo, key string) (store.Moderation, error)
+	BlobRepos(ctx context.Context, digest string) ([]string, error)
 }
 
 // Authenticator says who sent a request; *account.Accounts implements it.
@@ -94,6 +98,7 @@ type Registry struct {
 	members  *memberCache
 	locks    keyedMutex
 	sessions *sessions
+	erasing  sync.RWMutex // held for writing while bytes are erased, for reading while a manifest is stored
 }
 
 var (

@@ -96,6 +96,17 @@ var commands = map[string]func(context.Context, *Parts, json.RawMessage) (any, e
 	"backup":       with(func(p *Parts, ctx context.Context, a Named) (any, error) { return p.Backup(ctx, a.Name) }),
 	"audit":        with(func(p *Parts, ctx context.Context, a Inbox) (any, error) { return p.DB.Audit(ctx, a.ID, a.Limit) }),
 	"access.set":   with((*Parts).setAccess),
+	"moderate":     with((*Parts).moderate),
+	"moderated": with(func(p *Parts, ctx context.Context, _ struct{}) (any, error) {
+		return p.Moderator.List(ctx, System, "", "", maxModerated)
+	}),
+	"suspend": with((*Parts).suspend),
+	"reports": with(func(p *Parts, ctx context.Context, a Reports) (any, error) {
+		return p.Moderator.Reports(ctx, System, a.State, a.Limit)
+	}),
+	"report.close": with(func(p *Parts, ctx context.Context, a CloseReport) (any, error) {
+		return p.Moderator.CloseReport(ctx, System, a.ID, a.Decision)
+	}),
 	"admin.password": with(func(p *Parts, ctx context.Context, a AdminPassword) (any, error) {
 		made, err := p.Accounts.SetUp(ctx, System, a.Login, a.Password)
 		return AdminMade{Login: a.Login, Made: made}, err

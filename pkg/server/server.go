@@ -40,17 +40,18 @@ type Options struct {
 // Parts is everything a server is made of but its listeners: what
 // administrative commands work on, too.
 type Parts struct {
-	Dir      string
-	DB       *store.DB
-	Accounts *account.Accounts
-	Trusted  *account.Trusted
-	Registry *registry.Registry
-	Content  *content.Store
-	Engine   index.Engine
-	Ingest   *ingest.Ingest
-	Catalog  *catalog.Catalog
-	Log      *slog.Logger
-	Now      func() time.Time
+	Dir       string
+	DB        *store.DB
+	Accounts  *account.Accounts
+	Trusted   *account.Trusted
+	Registry  *registry.Registry
+	Content   *content.Store
+	Engine    index.Engine
+	Ingest    *ingest.Ingest
+	Catalog   *catalog.Catalog
+	Moderator *account.Moderator
+	Log       *slog.Logger
+	Now       func() time.Time
 
 	pulls  *pullCounter
 	secret []byte
@@ -135,6 +136,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	p.Catalog = &catalog.Catalog{
 		DB: p.DB, Engine: p.Engine, Content: p.Content, Host: host, Log: o.Log, Now: o.Now, Changed: p.Ingest.Relatest,
 	}
+	p.Moderator = p.newModerator()
 	return p, nil
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -44,9 +45,9 @@ func scanModeration(s scanner) (m Moderation, err error) {
 // line. What was erased stays so: clyde.ErrConflict with code "erased".
 func (db *DB) SetModeration(ctx context.Context, m Moderation, change Change, audit AuditEntry) (err error) {
 	defer clyde.Wrap(&err, "store.SetModeration(%s, %s)", m.Repo, m.VersionKey)
+	defer db.withdrawn.forget()
 	return db.write(ctx, durable, func(tx *tx) error {
-		err := mustAffect(tx, clyde.Errorf(clyde.ErrConflict, "%s was erased, which stays", packageName(m.Repo)).WithCode("erased"),
-			"SetModeration", m.Repo, m.VersionKey, m.State, m.Reason, m.By, ms(db.or(m.At)))
+		err := counted(tx, m.Repo, func() error { return db.setModeration(tx, m) })
 		if err != nil {
 			return err
 		}
@@ -54,14 +55,66 @@ func (db *DB) SetModeration(ctx context.Context, m Moderation, change Change, au
 	})
 }
 
+func (db *DB) setModeration(tx *tx, m Moderation) error {
+	return mustAffect(tx, clyde.Errorf(clyde.ErrConflict, "%s was erased, which stays", packageName(m.Repo)).WithCode("erased"),
+		"SetModeration", m.Repo, m.VersionKey, m.State, m.Reason, m.By, ms(db.or(m.At)))
+}
+
 // ClearModeration releases a version, or a package; clyde.ErrNotFound when it
 // is not withdrawn, or was erased.
 func (db *DB) ClearModeration(ctx context.Context, repo, key string, change Change, audit AuditEntry) (err error) {
 	defer clyde.Wrap(&err, "store.ClearModeration(%s, %s)", repo, key)
+	defer db.withdrawn.forget()
 	return db.write(ctx, durable, func(tx *tx) error {
-		err := mustAffect(tx, clyde.Errorf(clyde.ErrNotFound, "%s is not withdrawn, or was erased", packageName(repo)), "ClearModeration", repo, key)
+		err := counted(tx, repo, func() error {
+			return mustAffect(tx, clyde.Errorf(clyde.ErrNotFound, "%s is not withdrawn, or was erased", packageName(repo)).WithCode("not_withdrawn"),
+				"ClearModeration", repo, key)
+		})
 		if err != nil {
 			return err
+		}
+		return db.record(tx, change, audit)
+	})
+}
+
+// Erase leaves a tombstone where a version was: m, whose state is
+// ModerationErased. The version's row goes, and so do the rows and tags of the
+// manifests given; its claim stays, so that the version is never used again.
+func (db *DB) Erase(ctx context.Context, m Moderation, digests []string, change Change, audit AuditEntry) (err error) {
+	defer clyde.Wrap(&err, "store.Erase(%s, %s)", m.Repo, m.VersionKey)
+	defer db.withdrawn.forget()
+	return db.write(ctx, durable, func(tx *tx) (err error) {
+		// What SQLite deletes stays in the file until something is written over
+		// it, and this is done to make something disappear.
+		if err := tx.w.raw(tx.ctx, "PRAGMA secure_delete = ON"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, tx.w.raw(tx.ctx, "PRAGMA secure_delete = OFF")) }()
+		err = counted(tx, m.Repo, func() error {
+			if err := db.setModeration(tx, m); err != nil {
+				return err
+			}
+			if err := tx.exec("DropRequirements", m.Repo, m.VersionKey); err != nil {
+				return err
+			}
+			return tx.exec("EraseRelease", m.Repo, m.VersionKey)
+		})
+		if err != nil {
+			return err
+		}
+		for _, d := range digests {
+			n, err := tx.affect("DeleteManifest", m.Repo, d)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				if err := tx.exec("UncountManifest", m.Repo); err != nil {
+					return err
+				}
+			}
+			if err := tx.exec("DeleteTagsOf", m.Repo, d); err != nil {
+				return err
+			}
 		}
 		return db.record(tx, change, audit)
 	})

@@ -53,6 +53,7 @@ func TestNoQueryScans(t *testing.T) {
 		"DropRequirementTable", "DropReleaseTable", "DropPackageTable", "DropTagTable", "DropManifestTable",
 		"DropRepositoryTable", "DropCounterTable", "CountWaiting", "Tokens", "Counters", "Ping", "QuickCheck",
 		"DueEvents", "DependentCounts", "NamespacesWithoutLikeness", "AuditHead", "AuditPartSchema",
+		"BlobRepos", "ModeratedRepos",
 	}
 	for _, name := range slices.Sorted(maps.Keys(queries())) {
 		if slices.Contains(allowed, name) {

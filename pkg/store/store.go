@@ -58,6 +58,8 @@ type DB struct {
 	changesMu    sync.Mutex
 	changesReady chan struct{}
 
+	withdrawn withdrawnRepos
+
 	close func() error // once
 }
 

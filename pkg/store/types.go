@@ -90,7 +90,7 @@ type Release struct {
 	Publisher   string    // Claim.Actor
 	Signed      string    // verified | untrusted | unsigned | invalid
 	Report      []byte    // JSON of signing.Report
-	State       string    // "visible" | "conflict" | "gone"
+	State       string    // "visible" | "conflict" | "gone", or that of the Moderation that withdraws it
 	Yank        *Yank     // our own, joined; nil when not yanked
 	Downloads   int64     // our own, joined
 }

@@ -230,6 +230,7 @@ var statuses = []struct {
 	status int
 }{
 	{clyde.ErrNotFound, http.StatusNotFound},
+	{clyde.ErrGone, http.StatusGone}, // after what it is a kind of
 	{clyde.ErrInvalid, http.StatusBadRequest},
 	{clyde.ErrUnauthenticated, http.StatusUnauthorized},
 	{clyde.ErrDenied, http.StatusForbidden},

@@ -38,6 +38,7 @@ type disk struct {
 	oldSeq        uint64              // of old's last frame
 	oldSettled    map[string]struct{} // what settled was for old
 	checkpointing bool                // a checkpoint of old is under way
+	shedding      bool                // the next round replaces the journal, however small it is
 	retryAt       int64               // bytes of journal at which a failed checkpoint is tried again
 	broken        error               // why nothing can be made durable any more
 	closed        bool

@@ -111,6 +111,14 @@ func (d *Driver) Flush(ctx context.Context) error {
 	return nil
 }
 
+// Shed makes the content of what was deleted disappear from the journal, too.
+func (d *Driver) Shed(ctx context.Context) error {
+	if err := d.disk.shed(ctx); err != nil {
+		return fmt.Errorf("fsdriver: %w", err)
+	}
+	return nil
+}
+
 // Close makes everything durable in the tree and removes the journal. Writes
 // fail after it; a second call does nothing.
 func (d *Driver) Close() error {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"time"
 )
 
 // round is one sync of the journal that several callers of Sync share.
@@ -96,7 +97,7 @@ func (d *disk) settleSoon() {
 func (d *disk) lead() error {
 	d.mu.Lock()
 	j, seq := d.journal, d.seq
-	full := j.size >= d.opt.JournalSize && !d.closed
+	full := (d.shedding || j.size >= d.opt.JournalSize) && !d.closed
 	rotate := full && d.old == nil
 	retry := full && d.old != nil && !d.checkpointing && j.size >= d.retryAt
 	if retry {
@@ -136,7 +137,7 @@ func (d *disk) rotate() error {
 	}
 	seq := d.seq
 	d.journal, d.old, d.oldSeq, d.oldSettled, d.settled = next, old, seq, d.settled, map[string]struct{}{}
-	d.checkpointing, d.retryAt = true, 0
+	d.checkpointing, d.retryAt, d.shedding = true, 0, false
 	d.mu.Unlock()
 
 	err = old.file.Sync()
@@ -408,4 +409,54 @@ func (d *disk) flush(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.settleErr
+}
+
+// shedEvery is how often shed looks whether the old journal is gone.
+const shedEvery = 5 * time.Millisecond
+
+// shed replaces the journal and waits until the old one is removed, so that
+// what was deleted is in no file any more.
+func (d *disk) shed(ctx context.Context) error {
+	// One that is being put into the tree goes first: there is room for one.
+	if err := d.awaitCheckpoint(ctx); err != nil {
+		return err
+	}
+	frame, _ := newFrame(op{kind: opDelete, path: shedPath})
+	d.mu.Lock()
+	d.shedding = true
+	err := d.appendLocked(frame) // so that there is something to sync
+	d.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := d.sync(ctx); err != nil {
+		return err
+	}
+	return d.awaitCheckpoint(ctx)
+}
+
+// shedPath is where nothing ever is.
+const shedPath = "/nothing"
+
+func (d *disk) awaitCheckpoint(ctx context.Context) error {
+	t := time.NewTicker(shedEvery)
+	defer t.Stop()
+	for {
+		d.mu.Lock()
+		old, running, err := d.old, d.checkpointing, errors.Join(d.broken, d.settleErr)
+		d.mu.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case old == nil && !running:
+			return nil
+		case !running:
+			return errors.New("the journal could not be put into the tree; the log says why")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
 }

@@ -226,6 +226,27 @@ SELECT repo, version_key, state, reason, actor, at_ms FROM moderation WHERE repo
 -- name: ModerationList
 SELECT repo, version_key, state, reason, actor, at_ms FROM moderation WHERE (repo, version_key) > ($1, $2) ORDER BY repo, version_key LIMIT $3;
 
+-- name: Withdrawn
+-- What withdraws a manifest: the moderation of the version that it is, of the
+-- one that it refers to, or of the package.
+SELECT m.repo, m.version_key, m.state, m.reason, m.actor, m.at_ms FROM moderation m
+WHERE m.repo = $1 AND (m.version_key = '' OR m.version_key IN (
+    SELECT c.version_key FROM claim c WHERE c.repo = $1 AND c.committed_ms > 0 AND c.digest IN (
+        SELECT CAST($2 AS TEXT) UNION ALL SELECT f.subject FROM manifest f WHERE f.repo = $1 AND f.digest = $2 AND f.subject <> '')))
+ORDER BY m.version_key DESC LIMIT 1;
+
+-- name: BlobHolders
+-- The manifests of a repository that name a blob, which $2 is as part of the JSON.
+SELECT digest FROM manifest WHERE repo = $1 AND refs LIKE $2 ORDER BY digest;
+
+-- name: BlobRepos
+-- Every repository that needs the bytes of a digest: it reads the whole table,
+-- and is asked when something is erased.
+SELECT DISTINCT repo FROM manifest WHERE digest = $1 OR refs LIKE $2 ORDER BY repo;
+
+-- name: ModeratedRepos
+SELECT DISTINCT repo FROM moderation;
+
 -- name: AddReport
 INSERT INTO report (id, repo, version, kind, note, account, actor, state, decided_by, decided, created_ms, decided_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', '', '', $8, 0);

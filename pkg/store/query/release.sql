@@ -11,7 +11,9 @@ SET version = excluded.version, digest = excluded.digest, size_bytes = excluded.
 
 -- name: Releases
 SELECT repo, version_key, version, digest, size_bytes, source, source_type, source_size, readme, published_ms,
-    publisher, signed, state, headers, yank_reason, yank_note, yank_actor, yank_ms, downloads
+    publisher, signed,
+    COALESCE((SELECT m.state FROM moderation m WHERE m.repo = release_view.repo AND m.version_key IN (release_view.version_key, '')
+        ORDER BY m.version_key DESC LIMIT 1), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads
 FROM release_view WHERE repo = $1 ORDER BY published_ms DESC, version_key DESC;
 
 -- name: ReleaseManifests
@@ -19,13 +21,17 @@ SELECT version_key, manifest FROM release WHERE repo = $1;
 
 -- name: ReleaseByVersion
 SELECT repo, version_key, version, digest, size_bytes, source, source_type, source_size, readme, published_ms,
-    publisher, signed, state, headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
+    publisher, signed,
+    COALESCE((SELECT m.state FROM moderation m WHERE m.repo = release_view.repo AND m.version_key IN (release_view.version_key, '')
+        ORDER BY m.version_key DESC LIMIT 1), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
     manifest, config_yaml, oci_manifest, report
 FROM release_view WHERE repo = $1 AND version_key = $2;
 
 -- name: ReleaseByDigest
 SELECT repo, version_key, version, digest, size_bytes, source, source_type, source_size, readme, published_ms,
-    publisher, signed, state, headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
+    publisher, signed,
+    COALESCE((SELECT m.state FROM moderation m WHERE m.repo = release_view.repo AND m.version_key IN (release_view.version_key, '')
+        ORDER BY m.version_key DESC LIMIT 1), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
     manifest, config_yaml, oci_manifest, report
 FROM release_view WHERE repo = $1 AND digest = $2 ORDER BY version_key LIMIT 1;
 
@@ -79,3 +85,6 @@ SELECT COUNT(*) FROM requirement q WHERE q.target = $1 AND q.kind = 'requires' A
 SELECT q.target, COUNT(*) FROM requirement q WHERE q.kind = 'requires' AND q.latest
   AND NOT EXISTS (SELECT 1 FROM setting s WHERE s.repo = q.repo AND s.private)
 GROUP BY q.target;
+
+-- name: EraseRelease
+DELETE FROM release WHERE repo = $1 AND version_key = $2;
