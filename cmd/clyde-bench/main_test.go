@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -17,13 +18,32 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// shared is a buffer that several servers write their log to.
+type shared struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *shared) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *shared) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
 // TestQuick measures a little of everything and checks the form of the lines.
 func TestQuick(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers and takes some seconds")
 	}
 	t.Parallel()
-	var stdout, stderr bytes.Buffer
+	var stdout bytes.Buffer
+	var stderr shared
 	if code := run(t.Context(), []string{"-quick", "-dir", t.TempDir()}, strings.NewReader(""), &stdout, &stderr); code != 0 {
 		t.Fatalf("run = %d\n%s", code, &stderr)
 	}

@@ -242,7 +242,9 @@ func TestManifestHostile(t *testing.T) {
 		}
 		took := time.Since(start)
 		t.Logf("%s: %v", name, took)
-		if took > 20*time.Second {
+		// Far beyond what a busy machine with the race detector needs, and far
+		// below what a parser needs that goes over all it has read for each byte.
+		if took > 2*time.Minute {
 			t.Errorf("%s: took %v", name, took)
 		}
 	}

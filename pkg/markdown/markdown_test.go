@@ -138,8 +138,10 @@ func TestRenderBudget(t *testing.T) {
 		src := []byte(strings.Repeat(unit, MaxInput/len(unit)))
 		start := time.Now()
 		out, _ := Render(src, opts)
-		if d := time.Since(start); d > Budget*3 {
-			t.Errorf("%s: %s; want at most %s", name, d, Budget*3)
+		// Between two looks at the clock a busy machine with the race detector
+		// may take long; a parser that never looks takes longer still.
+		if d := time.Since(start); d > time.Minute {
+			t.Errorf("%s: %s; the budget is %s", name, d, Budget)
 		} else if d > Budget/4 {
 			t.Logf("%s: %s", name, d)
 		}
