@@ -50,6 +50,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server":  scriptServer,
+			"actions": scriptActions,
 			"answers": scriptAnswers,
 			"status":  scriptStatus,
 			"keyjson": scriptKeyJSON,
@@ -83,7 +84,7 @@ func scriptStatus(ts *testscript.TestScript, neg bool, args []string) {
 // scriptServer is "server": it starts a registry and sets CLYDE_REGISTRY, HOST
 // (host:port) and ADMIN, the administrator's token.
 func scriptServer(ts *testscript.TestScript, _ bool, _ []string) {
-	url, token, stop, err := startServer(filepath.Join(ts.Getenv("WORK"), ".server"))
+	url, token, stop, err := startServer(filepath.Join(ts.Getenv("WORK"), ".server"), ts.Getenv("ISSUER"))
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(stop()) })
 	ts.Setenv("CLYDE_REGISTRY", url)
@@ -91,11 +92,16 @@ func scriptServer(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("ADMIN", token)
 }
 
-// startServer runs a registry with its data in dir until stop is called.
-func startServer(dir string) (url, token string, stop func() error, err error) {
+// startServer runs a registry with its data in dir until stop is called. An
+// issuer's identity tokens are accepted as GitHub's.
+func startServer(dir, issuer string) (url, token string, stop func() error, err error) {
 	c := config.Default()
 	c.HTTP.Addr = "127.0.0.1:0"
 	c.Data.Dir = dir
+	if issuer != "" {
+		c.TrustedPublishing.Insecure, c.TrustedPublishing.Lookup = true, false
+		c.TrustedPublishing.Issuers = []config.TrustedIssuer{{Name: "github", URL: issuer, Kind: "github"}}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := server.New(ctx, c, server.Options{})
 	if err != nil {
