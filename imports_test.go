@@ -39,6 +39,7 @@ var layer = map[string]int{
 	"pkg/account/oidc/oidctest":     11,
 	"pkg/account":                   30,
 	"pkg/account/signin":            31, // who a provider vouched for
+	"pkg/account/signin/signintest": 32,
 	"pkg/content":                   30,
 	"pkg/catalog":                   31, // asks account and content
 	"pkg/ingest":                    31,
@@ -64,13 +65,14 @@ var only = []struct {
 	{module + "config", []string{"pkg/server", "cmd/clyde-registry", "cmd/clyde-bench"}, "settings are passed down as arguments"},
 	{module + "pkg/server", []string{"cmd/clyde-registry", "cmd/clyde-bench"}, "the client and the parts do not know how they are assembled"},
 	{module + "pkg/store/storetest", nil, "tests only"},
-	{module + "pkg/account/oidc/oidctest", nil, "tests only"},
+	{module + "pkg/account/oidc/oidctest", []string{"pkg/account/signin/signintest"}, "tests only"},
+	{module + "pkg/account/signin/signintest", nil, "tests only"},
 	{module + "pkg/index/indextest", []string{"cmd/clyde-bench"}, "tests and measurements only"},
 	{module + "pkg/registry/fsdriver/crashfs", nil, "tests only"},
 	{"github.com/distribution/distribution/", []string{"pkg/registry", "cmd/clyde-bench"}, "the embedded registry can be replaced"},
 	{"github.com/sirupsen/logrus", []string{"pkg/registry", "cmd/clyde-bench"}, "it comes with distribution and is bridged there"},
 	{"github.com/sigstore/", []string{"pkg/signing"}, "signatures are checked in one place"},
-	{"github.com/go-jose/", []string{"pkg/account/oidc", "pkg/account/oidc/oidctest"}, "identity tokens are checked in one place"},
+	{"github.com/go-jose/", []string{"pkg/account/oidc", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest"}, "identity tokens are checked in one place"},
 	{"golang.org/x/oauth2", []string{"pkg/account/signin"}, "people sign in through one package"},
 	{"github.com/danielgtaylor/huma/", []string{"pkg/api"}, "the framework stays at the edge"},
 	{"github.com/prometheus/", []string{"pkg/server", "pkg/registry", "pkg/api"}, "rules do not count"},
@@ -82,7 +84,7 @@ var only = []struct {
 	{"github.com/google/go-containerregistry/", []string{"cmd/clyde-bench"}, "tests use it as a peer"},
 	{"github.com/google/go-cmp/", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
 	{"pgregory.net/rapid", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
-	{"testing", []string{"pkg/store/storetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest"}, "programs do not link the test runner"},
+	{"testing", []string{"pkg/store/storetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest"}, "programs do not link the test runner"},
 	{"github.com/stretchr/testify/", nil, "tests use testing and go-cmp"},
 }
 
