@@ -11,6 +11,7 @@ import (
 type Store interface {
 	LoginStore
 	ViewStore
+	ListStore
 
 	AcceptInvitation(ctx context.Context, i store.Invitation, audit store.AuditEntry) error
 	Account(ctx context.Context, id int64) (store.Account, error)

@@ -25,6 +25,13 @@ func (s *Web) accountRoutes() {
 		"/account":                   s.own(s.profile),
 		"/account/sessions":          s.own(s.sessions),
 		"/account/tokens":            s.own(s.tokens),
+		"/account/namespaces":        s.own(s.namespaces),
+		"/orgs/{org}":                s.own(s.org),
+		"/orgs/{org}/audit":          s.own(s.audit),
+		"/admin":                     s.administrator(s.adminRequests),
+		"/admin/accounts":            s.administrator(s.adminAccounts),
+		"/admin/names":               s.administrator(s.adminNames),
+		"/admin/audit":               s.administrator(s.audit),
 	} {
 		s.mux.Handle("GET "+pattern, s.page(h))
 	}
@@ -40,6 +47,14 @@ func (s *Web) accountRoutes() {
 		"/account/sessions/{id}/end":   s.own(s.endSession),
 		"/account/sessions/end-others": s.own(s.endOthers),
 		"/account/tokens":              s.own(s.createToken),
+		"/account/namespaces/vouch":    s.own(s.vouch),
+		"/account/namespaces/claim":    s.own(s.claim),
+		"/account/namespaces/request":  s.own(s.requestName),
+		"/account/invitations/{id}":    s.own(s.answerInvitation),
+		"/account/transfers/{id}":      s.own(s.answerTransfer),
+		"/orgs":                        s.own(s.createOrg),
+		"/orgs/{org}/{form}":           s.own(s.orgForm),
+		"/admin/{form}":                s.administrator(s.adminForm),
 		"/account/tokens/{id}/revoke":  s.own(s.revokeToken),
 	} {
 		s.mux.Handle("POST "+pattern, s.form(h))
@@ -94,6 +109,8 @@ var notices = map[string]string{
 	"saved": "Saved.", "password": "The password is set. Every other session has ended.", "linked": "You can sign in that way now.",
 	"unlinked": "That way to sign in is gone.", "ended": "That session has ended.", "others": "Every other session has ended.",
 	"revoked": "The token is revoked. It is refused from now on.", "approved": "Approved. Return to your command line: it goes on by itself.",
+	"claimed": "The namespace is yours.", "requested": "Requested. An administrator decides.", "accepted": "Accepted.", "declined": "Declined.",
+	"invited": "Invited. The role is held once the invitation is accepted.", "waits": "That waits for a second owner now.", "left": "You have left the organisation.",
 	"denied": "Denied. The command line gets nothing.",
 }
 
