@@ -154,23 +154,44 @@ func headers(entries []entry, roots []string) []string {
 	if len(roots) == 0 {
 		roots = []string{"include"}
 	}
-	out := []string{}
+	// Asked of each header for the directories above it: a package.yaml has room
+	// for a hundred thousand roots, and an archive for as many headers.
+	under := make(map[string]bool, len(roots))
 	for _, root := range roots {
-		root = cleanPath(root)
-		for _, e := range entries {
-			if !isHeader(e.Path) {
-				continue
+		under[cleanPath(root)] = true
+	}
+	out, most := []string{}, "" // nothing above most is among the first
+	add := func(name string) {
+		if most == "" || name < most {
+			out = append(out, name)
+		}
+	}
+	for _, e := range entries {
+		if !isHeader(e.Path) {
+			continue
+		}
+		if under[""] {
+			add(e.Path)
+		}
+		for i, c := range e.Path {
+			if c == '/' && under[e.Path[:i]] {
+				add(e.Path[i+1:])
 			}
-			if root == "" {
-				out = append(out, e.Path)
-			} else if rest, ok := strings.CutPrefix(e.Path, root+"/"); ok {
-				out = append(out, rest)
+		}
+		if len(out) > 4*MaxHeaders {
+			if out = first(out); len(out) == MaxHeaders {
+				most = out[MaxHeaders-1]
 			}
 		}
 	}
-	slices.Sort(out)
-	out = slices.Compact(out)
-	return out[:min(len(out), MaxHeaders)]
+	return first(out)
+}
+
+// first returns the MaxHeaders first names of all, each once.
+func first(names []string) []string {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return names[:min(len(names), MaxHeaders)]
 }
 
 func isHeader(p string) bool {

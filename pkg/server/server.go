@@ -87,7 +87,14 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
+	// The blobs are shut too, where the directory was made beforehand and is
+	// open: private packages are among them.
+	for _, dir := range []string{p.Dir, filepath.Join(p.Dir, "registry")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("data.dir: %w", err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(p.Dir, "registry"), 0o700); err != nil {
 		return nil, fmt.Errorf("data.dir: %w", err)
 	}
 	unlock, err := lockDir(p.Dir)

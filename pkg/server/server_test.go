@@ -123,6 +123,23 @@ func TestFirstStart(t *testing.T) {
 	}
 }
 
+// A data directory that was made beforehand, open to all, shows nobody what is
+// private.
+func TestOpenDataDir(t *testing.T) {
+	t.Parallel()
+	c := testConfig(t)
+	if err := os.MkdirAll(filepath.Join(c.Data.Dir, "registry"), 0o755); err != nil { //nolint:gosec // on purpose
+		t.Fatal(err)
+	}
+	start(t, c, Options{})
+	for _, name := range []string{"registry", "content", "clyde.db", "secret", "admin.sock"} {
+		st, err := os.Stat(filepath.Join(c.Data.Dir, name))
+		if err != nil || st.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, %v; want it closed to others", name, st.Mode(), err)
+		}
+	}
+}
+
 // TestAdminister runs commands beside a running server and without one: both
 // ways must say the same.
 func TestAdminister(t *testing.T) {
