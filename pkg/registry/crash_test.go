@@ -184,10 +184,15 @@ func TestUploadResumesAfterKill(t *testing.T) {
 	if patch.status != 202 {
 		t.Fatalf("PATCH = %d %s", patch.status, patch.body)
 	}
+	untouched := w.do("POST", "/v2/acme/z/blobs/uploads/", w.admin, nil).header.Get("Location")
 	kill(t, cmd)
 	cmd, w2 := child(t, dir)
 	defer kill(t, cmd)
 	w2.admin = w.admin // the session is its owner's
+	small := digest.FromString("small").String()
+	if got := w2.do("PUT", untouched+"&digest="+small, w2.admin, strings.NewReader("small")); got.status != 201 {
+		t.Errorf("PUT to an upload that had received nothing = %d %s; want 201", got.status, got.body)
+	}
 	at := patch.header.Get("Location")
 	got := w2.do("GET", at, w2.admin, nil)
 	if got.status != 204 || got.header.Get("Range") != fmt.Sprintf("0-%d", half-1) {

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -71,4 +72,10 @@ func (r *Registry) putOnce(ctx context.Context, p string, content []byte) error 
 		return fmt.Errorf("registry: store: %w", err)
 	}
 	return nil
+}
+
+// notThere reports whether err says that a path does not exist.
+func notThere(err error) bool {
+	_, ok := errors.AsType[driver.PathNotFoundError](err)
+	return ok
 }

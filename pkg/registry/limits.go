@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/distribution/distribution/v3/registry/storage"
-	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
@@ -117,16 +116,18 @@ func (s *sessions) spend(p account.Principal, n int64) error {
 
 // Purge removes uploads older than Limits.UploadAge and returns how many.
 func (r *Registry) Purge(ctx context.Context) (int, error) {
+	old := r.now().Add(-r.o.Limits.UploadAge)
+	n := r.pending.purge(old)
 	// Before the first push there is nothing to walk, which the walk would call a failure.
 	_, err := r.disk.Stat(ctx, layoutRoot+"/repositories")
-	if _, ok := errors.AsType[storagedriver.PathNotFoundError](err); ok {
-		return 0, nil
+	if notThere(err) {
+		return n, nil
 	}
 	if err != nil {
-		return 0, err
+		return n, err
 	}
-	gone, errs := storage.PurgeUploads(ctx, r.disk, r.now().Add(-r.o.Limits.UploadAge), true)
-	return len(gone), errors.Join(errs...)
+	gone, errs := storage.PurgeUploads(ctx, r.disk, old, true)
+	return n + len(gone), errors.Join(errs...)
 }
 
 // keyedMutex locks by key; the zero value is ready.

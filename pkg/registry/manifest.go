@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -251,7 +250,7 @@ func (r *Registry) writeManifest(ctx context.Context, repo, tag string, d digest
 		return undo, nil
 	}
 	if err != nil {
-		if _, ok := errors.AsType[driver.PathNotFoundError](err); !ok {
+		if !notThere(err) {
 			return undo, fmt.Errorf("registry: store: %w", err)
 		}
 		was = nil

@@ -99,6 +99,8 @@ type Registry struct {
 	locks    keyedMutex
 	sessions *sessions
 	erasing  sync.RWMutex // held for writing while bytes are erased, for reading while a manifest is stored
+	pending  pendingUploads
+	started  time.Time
 }
 
 var (
@@ -154,7 +156,7 @@ func New(ctx context.Context, o Options) (_ *Registry, err error) {
 	}
 	return &Registry{
 		o: o, log: o.Log, now: o.Now, disk: d, ns: ns,
-		bodies: newBodyCache(maxCachedBytes), members: newMemberCache(maxCachedMembers), sessions: newSessions(o.Limits, o.Now),
+		bodies: newBodyCache(maxCachedBytes), members: newMemberCache(maxCachedMembers), sessions: newSessions(o.Limits, o.Now), started: o.Now(),
 	}, nil
 }
 

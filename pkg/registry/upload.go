@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/distribution/distribution/v3"
 	"github.com/distribution/reference"
@@ -71,25 +72,23 @@ func (r *Registry) beginUpload(w http.ResponseWriter, req *http.Request, c call)
 			return err
 		}
 	}
-	bs, err := r.blobs(ctx, c.repo)
-	if err != nil {
+	began := r.now()
+	c.ref = newUploadID(began)
+	if err := r.sessions.begin(c.p, c.ref); err != nil {
 		return err
 	}
-	bw, err := bs.Create(ctx)
-	if err != nil {
-		return fmt.Errorf("registry: begin upload: %w", err)
-	}
-	id := bw.ID()
-	if err := r.sessions.begin(c.p, id); err != nil {
-		return errors.Join(err, bw.Cancel(ctx))
-	}
-	c.ref = id
 	if whole != "" {
+		if r.takesWhole(req) {
+			return r.finishWhole(w, req, c, began, whole, false)
+		}
+		bw, err := r.open(ctx, c, began)
+		if err != nil {
+			r.sessions.end(c.p, c.ref)
+			return err
+		}
 		return r.finish(w, req, c, bw, whole, false)
 	}
-	if err := bw.Close(); err != nil {
-		return fmt.Errorf("registry: begin upload: %w", err)
-	}
+	r.pending.add(c.ref, began)
 	r.uploadHeaders(w, c, 0)
 	w.WriteHeader(http.StatusAccepted)
 	return nil
@@ -171,11 +170,15 @@ func (r *Registry) serveUpload(w http.ResponseWriter, req *http.Request, c call)
 		return unknown
 	}
 	defer r.locks.lock("upload " + c.ref)() // one writer of a file
-	bs, err := r.blobs(ctx, c.repo)
-	if err != nil {
-		return err
+	var bw distribution.BlobWriter
+	if began, ok := r.untouched(c); ok {
+		if done, err := r.serveUntouched(w, req, c, began); done || err != nil {
+			return err
+		}
+		bw, err = r.open(ctx, c, began)
+	} else {
+		bw, err = r.resume(ctx, c)
 	}
-	bw, err := bs.Resume(ctx, c.ref)
 	if errors.Is(err, distribution.ErrBlobUploadUnknown) {
 		r.sessions.end(c.p, c.ref)
 		return unknown
@@ -219,6 +222,41 @@ func (r *Registry) serveUpload(w http.ResponseWriter, req *http.Request, c call)
 	r.uploadHeaders(w, c, bw.Size())
 	w.WriteHeader(http.StatusAccepted)
 	return nil
+}
+
+// serveUntouched answers requests about an upload that has received nothing,
+// but for those that need its files, and reports whether it did.
+func (r *Registry) serveUntouched(w http.ResponseWriter, req *http.Request, c call, began time.Time) (done bool, err error) {
+	switch req.Method {
+	case http.MethodGet, http.MethodHead:
+		r.uploadHeaders(w, c, 0)
+		w.WriteHeader(http.StatusNoContent)
+		return true, nil
+	case http.MethodDelete:
+		r.sessions.end(c.p, c.ref)
+		r.pending.remove(c.ref)
+		w.WriteHeader(http.StatusNoContent)
+		return true, nil
+	}
+	if err := r.sessions.begin(c.p, c.ref); err != nil {
+		return true, err
+	}
+	if err := checkRange(req, 0); err != nil {
+		r.uploadHeaders(w, c, 0)
+		return true, err
+	}
+	if req.Method != http.MethodPut || !r.takesWhole(req) {
+		return false, nil
+	}
+	q, err := query(req)
+	if err != nil {
+		return true, err
+	}
+	d, err := parseDigest(q.Get("digest"))
+	if err != nil {
+		return true, err
+	}
+	return true, r.finishWhole(w, req, c, began, d, true)
 }
 
 // checkRange refuses a chunk that does not begin where the last one ended.
@@ -277,9 +315,13 @@ func (r *Registry) commitBlob(ctx context.Context, bw distribution.BlobWriter, d
 		r.log.WarnContext(ctx, "registry: remove a refused upload", "err", cerr)
 	}
 	if _, ok := errors.AsType[distribution.ErrBlobInvalidDigest](err); ok {
-		return clyde.Errorf(clyde.ErrInvalid, "the bytes received are not those of %s", d).WithCode("digest_invalid")
+		return wrongBytes(d)
 	}
 	return fmt.Errorf("registry: store blob: %w", err)
+}
+
+func wrongBytes(d digest.Digest) error {
+	return clyde.Errorf(clyde.ErrInvalid, "the bytes received are not those of %s", d).WithCode("digest_invalid")
 }
 
 // receive copies what the client sends, within the limits, counting as it

@@ -112,3 +112,66 @@ func TestUploadLimits(t *testing.T) {
 		t.Errorf("next day = %d; want 201", got)
 	}
 }
+
+// short is a body that ends before what its length promises.
+type short struct {
+	r    *strings.Reader
+	fail error
+}
+
+func (s *short) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	if err == io.EOF {
+		err = s.fail
+	}
+	return n, err
+}
+
+// TestSmallUpload: a small blob that comes in one request is taken without
+// files of an upload, and loses nothing by it: what was cut off is resumed.
+func TestSmallUpload(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	content := "the first half, the second half"
+	d := digest.FromString(content).String()
+	at := w.do("POST", "/v2/acme/z/blobs/uploads/", w.admin, nil).header.Get("Location")
+	if got := w.do("GET", at, w.admin, nil); got.status != 204 || got.header.Get("Range") != "0-0" {
+		t.Errorf("status of a new upload = %d, Range %q", got.status, got.header.Get("Range"))
+	}
+	if got := w.do("PUT", at+"&digest=sha256:nonsense", w.admin, strings.NewReader(content)); got.status != 400 {
+		t.Errorf("PUT with a bad digest = %d; want 400", got.status)
+	}
+	if got := w.do("PUT", at+"&digest="+d, w.admin, strings.NewReader(content), "Content-Range", "5-35"); got.status != 416 {
+		t.Errorf("PUT out of order = %d; want 416", got.status)
+	}
+	req := httptest.NewRequest(http.MethodPut, at+"&digest="+url.QueryEscape(d), &short{strings.NewReader(content[:16]), io.ErrUnexpectedEOF})
+	req.ContentLength = int64(len(content))
+	req.SetBasicAuth("x", w.admin)
+	cut := httptest.NewRecorder()
+	w.r.Handler().ServeHTTP(cut, req)
+	if cut.Code != 400 {
+		t.Errorf("PUT that was cut off = %d; want 400", cut.Code)
+	}
+	if got := w.do("GET", at, w.admin, nil); got.header.Get("Range") != "0-15" {
+		t.Errorf("after a PUT that was cut off: Range %q; want 0-15", got.header.Get("Range"))
+	}
+	if got := w.do("PUT", at+"&digest="+d, w.admin, strings.NewReader(content[16:]), "Content-Range", "16-30"); got.status != 201 {
+		t.Fatalf("PUT of the rest = %d %s", got.status, got.body)
+	}
+	if got := w.do("GET", "/v2/acme/z/blobs/"+d, w.admin, nil); got.body != content {
+		t.Errorf("blob = %q; want %q", got.body, content)
+	}
+	gone := w.do("POST", "/v2/acme/z/blobs/uploads/", w.admin, nil).header.Get("Location")
+	if got := w.do("DELETE", gone, w.admin, nil); got.status != 204 {
+		t.Errorf("DELETE = %d; want 204", got.status)
+	}
+	wrong := w.do("POST", "/v2/acme/z/blobs/uploads/", w.admin, nil).header.Get("Location")
+	if got := w.do("PUT", wrong+"&digest="+d, w.admin, strings.NewReader("other bytes")); got.status != 400 || !strings.Contains(got.body, "DIGEST_INVALID") {
+		t.Errorf("wrong bytes = %d %s; want 400", got.status, got.body)
+	}
+	for _, ended := range []string{at, gone, wrong} {
+		if got := w.do("PUT", ended+"&digest="+d, w.admin, strings.NewReader(content)); got.status != 404 {
+			t.Errorf("PUT to an upload that ended = %d; want 404", got.status)
+		}
+	}
+}
