@@ -181,8 +181,8 @@ func mayGrant(by Principal, s Scope) error {
 
 // ListOwn lists the tokens of by's account, newest first.
 func (a *Accounts) ListOwn(ctx context.Context, by Principal) ([]store.Token, error) {
-	if by.Account == 0 {
-		return nil, clyde.Errorf(clyde.ErrUnauthenticated, "listing one's tokens needs an account").WithCode("sign_in_required")
+	if err := needAccount(by, "listing one's tokens"); err != nil {
+		return nil, err
 	}
 	return a.db.TokensOf(ctx, by.Account)
 }

@@ -87,8 +87,8 @@ func (a *Accounts) Members(ctx context.Context, by Principal, org string) ([]sto
 
 // Memberships lists the organisations that by belongs to.
 func (a *Accounts) Memberships(ctx context.Context, by Principal) ([]store.Member, error) {
-	if by.Account == 0 {
-		return nil, clyde.Errorf(clyde.ErrUnauthenticated, "listing one's organisations needs an account").WithCode("sign_in_required")
+	if err := needAccount(by, "listing one's organisations"); err != nil {
+		return nil, err
 	}
 	return a.db.Memberships(ctx, by.Account)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -229,4 +230,71 @@ func TestOwnersLeaveAtOnce(t *testing.T) {
 	if ms, err := w.db.Members(ctx, o.ID); err != nil || len(ms) != 1 {
 		t.Errorf("%d members left, %v; want 1", len(ms), err)
 	}
+}
+
+// docs/roles.md has the table that decides; -update rewrites it.
+func TestRolesPage(t *testing.T) {
+	t.Parallel()
+	const file = "../../docs/roles.md"
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- table: written by go test ./pkg/account -run TestRolesPage -update -->\n", "<!-- end of table -->\n"
+	head, rest, ok := strings.Cut(string(page), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no place for the table", file)
+	}
+	want := head + begin + rolesTable() + end + tail
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(page) != want {
+		t.Errorf("%s is not what the code decides; go test ./pkg/account -run TestRolesPage -update writes:\n%s", file, rolesTable())
+	}
+}
+
+// rolesTable asks the judge about every role and action: as somebody who signed
+// in, on a private package; then as an owner's token that grants everything.
+func rolesTable() string {
+	var b strings.Builder
+	b.WriteString("| |")
+	for _, a := range account.Actions() {
+		fmt.Fprintf(&b, " `%s` |", a)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(account.Actions())) + "\n")
+	row := func(who string, p account.Principal, r account.Resource) {
+		fmt.Fprintf(&b, "| %s |", who)
+		for _, a := range account.Actions() {
+			b.WriteString(map[bool]string{true: " yes |", false: " |"}[account.Allowed(p, a, r)])
+		}
+		b.WriteByte('\n')
+	}
+	private := account.Resource{Repo: "acme/zlib", Private: true}
+	as := func(role account.RoleName, creators account.RoleName) account.Principal {
+		return account.Principal{ID: "s", Session: "s", Account: 1, Roles: []account.Role{{Pattern: "acme/*", Name: role, Creators: creators}}}
+	}
+	for _, role := range account.Roles() {
+		row(string(role), as(role, ""), private)
+	}
+	row("publisher, where publishers may create packages", as(account.RolePublisher, account.RolePublisher), private)
+	row("maintainer, where owners alone may", as(account.RoleMaintainer, account.RoleOwner), private)
+	token := as(account.RoleOwner, "")
+	token.Session = ""
+	token.Scopes = []account.Scope{{Actions: account.Actions()[:len(account.Actions())-1], Pattern: "*"}}
+	row("token of an owner, with every scope", token, private)
+	trusted := private
+	trusted.TrustedOnly = true
+	row("owner, where trusted publishing is required", as(account.RoleOwner, ""), trusted)
+	suspended := as(account.RoleOwner, "")
+	suspended.Suspended = "spam"
+	row("owner whose account is suspended", suspended, private)
+	row("administrator of the registry", account.Principal{ID: "s", Session: "s", Account: 2, Admin: true}, private)
+	row("anybody, of a private package", account.Principal{}, private)
+	row("anybody, of a public package", account.Principal{}, account.Resource{Repo: "acme/zlib"})
+	return b.String()
 }

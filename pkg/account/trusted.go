@@ -288,15 +288,16 @@ func (t *Trusted) mayTrust(ctx context.Context, by Principal, name clyde.Name) (
 	if err != nil {
 		return false, err
 	}
+	if (set.Private || !exists) && !Allowed(by, Pull, Resource{Repo: repo, Private: true}) && !Allowed(by, PublishNew, Resource{Repo: repo, New: true}) {
+		// What by may not see and what is not there are refused alike.
+		return exists, Authorize(by, Manage, Resource{Repo: repo, Private: true})
+	}
 	if exists {
 		return true, Authorize(by, Manage, Resource{Repo: repo, Private: set.Private})
 	}
 	err = Authorize(by, PublishNew, Resource{Repo: repo, New: true})
 	if err == nil || Allowed(by, Manage, Resource{Repo: repo}) {
 		return false, nil
-	}
-	if !by.Anonymous() && by.usable() == nil && !Allowed(by, Pull, Resource{Repo: repo, Private: true}) {
-		return false, clyde.Errorf(clyde.ErrNotFound, "package %s was not found", name).WithCode("package_unknown")
 	}
 	return false, err
 }

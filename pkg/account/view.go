@@ -174,6 +174,26 @@ func (a *Accounts) TakeBack(ctx context.Context, by Principal, id string) (err e
 	return a.db.RemoveInvitation(ctx, id, a.audit(by, "invitation.cancel", inviteOf(i).resource()))
 }
 
+// manages returns nil where by manages a package or a namespace. A package that
+// does not exist is refused like one that is private.
+func (a *Accounts) manages(ctx context.Context, by Principal, repo string) error {
+	r, err := a.Resource(ctx, repo)
+	if err != nil {
+		return err
+	}
+	return Authorize(by, Manage, r.Unseen(by))
+}
+
+// Unseen is r as p may know it: one that p may not see, and one that does not
+// exist, are the same.
+func (r Resource) Unseen(p Principal) Resource {
+	hidden := Resource{Repo: r.Repo, Private: true, New: true}
+	if (r.Private || r.New && !strings.HasSuffix(r.Repo, "/*")) && !Allowed(p, Pull, hidden) {
+		return hidden
+	}
+	return r
+}
+
 // GrantsOn lists the grants that count for "@acme/zlib" or "@acme/*", those of
 // the whole namespace among them, and who was invited to one, for who manages
 // it.
@@ -183,7 +203,7 @@ func (a *Accounts) GrantsOn(ctx context.Context, by Principal, pattern string) (
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := Authorize(by, Manage, Resource{Repo: pat, Private: true}); err != nil {
+	if err := a.manages(ctx, by, pat); err != nil {
 		return nil, nil, err
 	}
 	ns, _, _ := strings.Cut(pat, "/")
@@ -200,7 +220,7 @@ func (a *Accounts) GrantsOn(ctx context.Context, by Principal, pattern string) (
 
 // Offers lists what of a namespace waits to be taken over, for its owners.
 func (a *Accounts) Offers(ctx context.Context, by Principal, namespace string) ([]store.Transfer, error) {
-	if err := Authorize(by, Own, Resource{Repo: namespace + "/*", Private: true}); err != nil {
+	if err := Authorize(by, Own, Resource{Repo: namespace + "/*"}); err != nil {
 		return nil, err
 	}
 	return a.db.TransfersFrom(ctx, namespace)
@@ -228,11 +248,7 @@ func (a *Accounts) ExplainTo(ctx context.Context, p Principal, act Action, repo 
 	if err != nil {
 		return Explanation{}, err
 	}
-	hidden := Resource{Repo: repo, Private: true, New: true}
-	if (r.Private || r.New && !strings.HasSuffix(repo, "/*")) && !Allowed(p, Pull, hidden) {
-		r = hidden
-	}
-	return Explain(p, act, r), nil
+	return Explain(p, act, r.Unseen(p)), nil
 }
 
 // AuditFor lists entries of the audit log, newest first, at most n. resource is
@@ -260,7 +276,7 @@ func (a *Accounts) AuditFor(ctx context.Context, by Principal, resource string, 
 		if _, err := clyde.ParseName(resource); err != nil {
 			return nil, err
 		}
-		err = Authorize(by, Manage, Resource{Repo: ns + "/" + base, Private: true})
+		err = a.manages(ctx, by, ns+"/"+base)
 		fs[0].Resource, fs[0].Scopes = resource, []string{"@" + ns}
 		versions := fs[0]
 		versions.Resource = "pkg:clyde/" + ns + "/" + base + "@*"
@@ -269,7 +285,7 @@ func (a *Accounts) AuditFor(ctx context.Context, by Principal, resource string, 
 		if err := clyde.CheckNamespace(ns); err != nil {
 			return nil, err
 		}
-		err = Authorize(by, Manage, Resource{Repo: ns + "/*", Private: true})
+		err = a.manages(ctx, by, ns+"/*")
 		fs[0].Scopes = []string{resource}
 	}
 	if err != nil {

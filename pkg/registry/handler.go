@@ -53,23 +53,45 @@ func (r *Registry) serve(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// routes is every kind of request, and the only methods that it takes. A kind
+// that is missing here takes none.
+var routes = [kinds]struct {
+	path    string
+	methods []string
+}{
+	kindBase:      {"/v2/", []string{"GET", "HEAD"}},
+	kindCatalog:   {"/v2/_catalog", []string{"GET", "HEAD"}},
+	kindManifest:  {"/v2/{namespace}/{name}/manifests/{reference}", []string{"GET", "HEAD", "PUT", "DELETE"}},
+	kindBlob:      {"/v2/{namespace}/{name}/blobs/{digest}", []string{"GET", "HEAD", "DELETE"}},
+	kindUploads:   {"/v2/{namespace}/{name}/blobs/uploads/", []string{"POST"}},
+	kindUpload:    {"/v2/{namespace}/{name}/blobs/uploads/{upload}", []string{"GET", "HEAD", "PATCH", "PUT", "DELETE"}},
+	kindTags:      {"/v2/{namespace}/{name}/tags/list", []string{"GET", "HEAD"}},
+	kindReferrers: {"/v2/{namespace}/{name}/referrers/{digest}", []string{"GET", "HEAD"}},
+}
+
+// Routes lists everything that the registry answers, as "GET /v2/", for tests
+// that cross all of it with all who may ask.
+func Routes() []string {
+	var out []string
+	for _, r := range routes {
+		for _, m := range r.methods {
+			out = append(out, m+" "+r.path)
+		}
+	}
+	return out
+}
+
 func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error {
 	read := req.Method == http.MethodGet || req.Method == http.MethodHead
+	if err := allow(w, req, routes[c.kind].methods...); err != nil {
+		return err
+	}
 	switch c.kind {
 	case kindBase:
-		if err := allow(w, req, "GET", "HEAD"); err != nil {
-			return err
-		}
 		return r.getBase(w, req, c)
 	case kindCatalog:
-		if err := allow(w, req, "GET", "HEAD"); err != nil {
-			return err
-		}
 		return r.getCatalog(w, req, c)
 	case kindTags, kindReferrers:
-		if err := allow(w, req, "GET", "HEAD"); err != nil {
-			return err
-		}
 		if err := r.mayPull(req.Context(), c.p, c.repo); err != nil {
 			return err
 		}
@@ -83,22 +105,7 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error
 			return err
 		}
 		return r.getReferrers(w, req, c)
-	case kindManifest:
-		if err := allow(w, req, "GET", "HEAD", "PUT", "DELETE"); err != nil {
-			return err
-		}
-	case kindBlob:
-		if err := allow(w, req, "GET", "HEAD", "DELETE"); err != nil {
-			return err
-		}
-	case kindUploads:
-		if err := allow(w, req, "POST"); err != nil {
-			return err
-		}
 	case kindUpload:
-		if err := allow(w, req, "GET", "HEAD", "PATCH", "PUT", "DELETE"); err != nil {
-			return err
-		}
 		read = false // where an upload stands concerns who uploads
 	}
 	if read {

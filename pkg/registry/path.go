@@ -37,6 +37,7 @@ const (
 	kindUpload
 	kindTags
 	kindReferrers
+	kinds // how many there are
 )
 
 // target is a request path, read once. Nobody looks at the path after it.

@@ -32,6 +32,7 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.pages = pages.Routes()
 	reg := s.Registry.Handler()
 	site := pages.Handler()
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

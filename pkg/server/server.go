@@ -67,6 +67,7 @@ type Server struct {
 	metrics   net.Listener
 	handler   http.Handler
 	publicURL string
+	pages     []string    // patterns of the pages, for tests
 	indexed   atomic.Bool // the search index holds everything
 	tls       *tls.Config
 	stats     *metrics

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +63,7 @@ type Web struct {
 	o      Options
 	pages  map[string]*template.Template
 	assets map[string]asset
-	mux    *http.ServeMux
+	mux    *routes
 	cross  *http.CrossOriginProtection
 }
 
@@ -84,7 +85,7 @@ func New(o Options) (*Web, error) {
 	if o.Accounts != nil && o.SignIn == nil {
 		return nil, errors.New("web.New: accounts need SignIn")
 	}
-	w := &Web{o: o, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection()}
+	w := &Web{o: o, mux: &routes{ServeMux: http.NewServeMux()}, cross: http.NewCrossOriginProtection()}
 	var err error
 	if o.PublicURL != "" {
 		if err = w.cross.AddTrustedOrigin(o.PublicURL); err != nil {
@@ -100,6 +101,23 @@ func New(o Options) (*Web, error) {
 	w.routes()
 	return w, nil
 }
+
+// routes is a mux that can say what it serves.
+type routes struct {
+	*http.ServeMux
+	patterns []string
+}
+
+func (m *routes) Handle(pattern string, h http.Handler) {
+	m.patterns = append(m.patterns, pattern)
+	m.ServeMux.Handle(pattern, h)
+}
+
+func (m *routes) HandleFunc(pattern string, h http.HandlerFunc) { m.Handle(pattern, h) }
+
+// Routes lists every pattern that the pages serve, sorted, as "GET /search",
+// for tests that cross all of them with all who may ask.
+func (s *Web) Routes() []string { return slices.Sorted(slices.Values(s.mux.patterns)) }
 
 func (s *Web) routes() {
 	for pattern, h := range map[string]handler{
