@@ -41,6 +41,12 @@ type indexLine struct {
 	Supports      string                 `json:"supports,omitempty"`
 	License       string                 `json:"license,omitempty"`
 	Yanked        string                 `json:"yanked,omitempty"` // reason
+
+	// Withdrawn says that administrators took the version away: quarantined,
+	// removed or erased, and why. Such a line has nothing else and a schema that
+	// programs which do not know of it leave alone.
+	Withdrawn string `json:"withdrawn,omitempty"`
+	Reason    string `json:"reason,omitempty"`
 }
 
 // indexDetail is what a requirement says beyond its range.
@@ -206,6 +212,10 @@ func (l *indexLine) candidate() (Candidate, error) {
 		Version: version, Digest: l.Digest, Checksum: l.Source, Size: l.Size, Provides: l.Provides,
 		Supports: l.Supports, License: l.License, Yanked: l.Yanked,
 	}
+	if l.Withdrawn != "" {
+		c.Unusable = "it is " + plain(l.Withdrawn) + " in the registry: " + plain(l.Reason)
+		return c, nil
+	}
 	if l.Schema > indexSchema {
 		c.Unusable = "it needs a newer version of this program"
 		return c, nil
@@ -238,4 +248,18 @@ func (l *indexLine) candidate() (Candidate, error) {
 		}
 	}
 	return c, nil
+}
+
+// plain is what a registry wrote, cut to a line for a terminal.
+func plain(s string) string {
+	const most = 500 // bytes, as the registry's own limit
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s[:min(len(s), most)], ""))
 }
