@@ -22,6 +22,7 @@ type Config struct {
 	API               API               `yaml:"api"`
 	SignIn            SignIn            `yaml:"signin"`
 	TrustedPublishing TrustedPublishing `yaml:"trusted_publishing"`
+	Audit             Audit             `yaml:"audit"`
 	Metrics           Metrics           `yaml:"metrics"`
 	Log               Log               `yaml:"log"`
 }
@@ -94,6 +95,15 @@ type OIDCProvider struct {
 	Scopes           []string `yaml:"scopes" json:"scopes"`                         // besides openid; absent: profile and email
 }
 
+// Audit configures the log of who did what.
+type Audit struct {
+	Retention time.Duration `yaml:"retention"` // older months go to files under data.dir/audit; 0 keeps all in the database
+}
+
+// AuditRetention is how long the log stays in the database. Ours: a year, and a
+// month to look at it.
+const AuditRetention = 400 * 24 * time.Hour
+
 // Metrics configures the private listener.
 type Metrics struct {
 	Addr string `yaml:"addr"` // host:port for /metrics; empty: none
@@ -122,6 +132,7 @@ func Default() Config {
 		API:               API{ReadsPerSecond: 0, WritesPerSecond: 0},
 		SignIn:            SignIn{Passwords: true, OIDC: []OIDCProvider{}},
 		TrustedPublishing: defaultTrusted(),
+		Audit:             Audit{Retention: AuditRetention},
 		Log:               Log{Level: "info", Format: "text"},
 	}
 }

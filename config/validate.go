@@ -67,6 +67,9 @@ func (c Config) Validate() error {
 			p.add("%s: %v; want a number from 0, which is no limit", f.key, f.f)
 		}
 	}
+	if r := c.Audit.Retention; r != 0 && r < minAuditRetention {
+		p.add("audit.retention: %s; want at least %s, or 0 to keep all in the database", r, minAuditRetention)
+	}
 	c.validateTLS(&p)
 	c.SignIn.validate(&p)
 	c.TrustedPublishing.validate(&p)
@@ -75,6 +78,9 @@ func (c Config) Validate() error {
 	checkOneOf(&p, "log.format", c.Log.Format, "text", "json")
 	return errors.Join(p...)
 }
+
+// minAuditRetention leaves at least a month to be read. Ours.
+const minAuditRetention = 31 * 24 * time.Hour
 
 func checkOneOf(p *problems, key, got string, want ...string) {
 	if !slices.Contains(want, got) {

@@ -290,7 +290,49 @@ func newAudit(a *app) *cobra.Command {
 		},
 	}
 	page(c, &q)
+	c.AddCommand(newAuditVerify(a), newAuditExport(a))
 	return c
+}
+
+func newAuditVerify(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "verify", Short: "Check that no entry was changed, removed or added", Args: exactly(0),
+		Long: "Checks the chain of hashes from the first entry to the last, through the archives. A log\n" +
+			"that was rewritten as a whole is right in itself: compare the last hash with one that you\n" +
+			"noted elsewhere.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var out server.AuditCheck
+			if err := a.ask(cmd, "audit.verify", struct{}{}, &out); err != nil {
+				return err
+			}
+			if out.Broken != "" {
+				return clyde.Errorf(clyde.ErrConflict, "the audit log is not whole: %s", out.Broken).
+					Fix("Compare it with a backup; what follows entry %d cannot be relied on.", out.Seq)
+			}
+			for _, m := range out.Missing {
+				fmt.Fprintf(a.stderr, "The archive of %s is not here, so its entries were not checked.\n", m)
+			}
+			return a.result(out, "%d entries here and %d in archives are right. The last one, %d, has the hash %s.", out.Entries, out.Archived, out.Seq, out.Hash)
+		},
+	}
+}
+
+func newAuditExport(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "export FILE", Short: "Write the log to a file, a JSON object a line, oldest first", Args: exactly(1),
+		Long: "Writes what is in the database; months older than audit.retention are in files under the\n" +
+			"data directory already, one a month, in the same form.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := filepath.Abs(args[0])
+			if err != nil {
+				return err
+			}
+			if err := a.ask(cmd, "audit.export", server.AuditExport{File: path}, nil); err != nil {
+				return err
+			}
+			return a.result(server.AuditExport{File: path}, "%s has the log.", path)
+		},
+	}
 }
 
 func newReconcile(a *app) *cobra.Command {

@@ -37,6 +37,8 @@ type Options struct {
 	Accounts *account.Accounts
 	Keys     Keys
 	Trusted  *account.Trusted // nil: no trusted publishing
+	// Moderator withdraws versions and takes reports; nil: no moderation.
+	Moderator *account.Moderator
 	// Publish stores one version on behalf of p and returns when it is visible.
 	Publish func(ctx context.Context, p account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error)
 	// Idempotent keeps replies to requests that may come again; see store.DB.
@@ -112,6 +114,7 @@ func New(o Options) (http.Handler, error) {
 	s.transfers()
 	s.audit()
 	s.rights()
+	s.moderation()
 	s.trustedPublishing()
 	s.site()
 	if err := s.document(); err != nil {

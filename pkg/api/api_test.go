@@ -66,7 +66,7 @@ func start(t *testing.T, with func(*api.Options)) *env {
 		t.Fatal(err)
 	}
 	o := api.Options{
-		Catalog: parts.Catalog, Accounts: parts.Accounts, Keys: keys{parts}, Idempotent: parts.DB.Idempotent, PublicURL: url, Trusted: parts.Trusted,
+		Catalog: parts.Catalog, Accounts: parts.Accounts, Keys: keys{parts}, Idempotent: parts.DB.Idempotent, PublicURL: url, Trusted: parts.Trusted, Moderator: parts.Moderator,
 		Publish: func(ctx context.Context, p account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error) {
 			return parts.Ingest.Publish(ctx, parts.Registry, p, manifest, archive, mediaType)
 		},

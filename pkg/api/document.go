@@ -22,6 +22,7 @@ var failures = map[int]failure{
 	404: {"NotFound", "There is no such thing that you may see.", "package_unknown", "Package @acme/zlip was not found.", "Check the spelling, or search: clyde search zlip."},
 	408: {"TooSlow", "The body came too slowly.", "upload_too_slow", "The request body came too slowly.", "Send at least 4096 bytes a second."},
 	409: {"Conflict", "It contradicts what is there already.", "version_exists", "Version 1.3.1 of @acme/zlib is already published with another content.", "Publish a new version."},
+	410: {"Withdrawn", "Administrators withdrew it: the answer says why.", "version_quarantined", "The version is quarantined while the administrators of this registry look at it: it opens a connection while it is configured.", "Use another version."},
 	412: {"Changed", "It has changed since you read it: If-Match names another state.", "precondition_failed", "It has changed since you read it.", "Read it again, and decide anew."},
 	413: {"TooLarge", "The body is larger than the limit.", "too_large", "The request body has more than 65536 bytes.", "Send less."},
 	415: {"MediaType", "The body is of another kind than this operation takes.", "media_type_unsupported", "A version is published as multipart/form-data.", "curl -F package.yaml=@package.yaml -F archive=@src.tar.gz sends it so."},

@@ -57,8 +57,11 @@ var (
 	exampleAccount  = Account{
 		Login: "alice", Name: "Alice", Created: exampleTime, Roles: []Role{{Pattern: "@acme/*", Role: "owner", Because: "owner of @acme/*, as a member of acme"}},
 	}
-	exampleMembers = MembershipList{[]Membership{{Organisation: "acme", Login: "alice", Name: "Alice", Role: "owner", Created: exampleTime}}}
-	exampleAudit   = AuditEntry{
+	exampleMembers    = MembershipList{[]Membership{{Organisation: "acme", Login: "alice", Name: "Alice", Role: "owner", Created: exampleTime}}}
+	exampleModeration = Moderation{Package: "@acme/zlip", Version: "1.3.1", State: "quarantined", Reason: "It opens a connection while it is configured.", By: "admin", At: exampleTime}
+	exampleReport     = Report{ID: "p3v5k2abq3v5k2ab", Package: "@acme/zlip", Version: "1.3.1", Kind: "malware", Text: "configure sends the environment to 192.0.2.9.", By: "bob", State: "open", Created: exampleTime}
+
+	exampleAudit = AuditEntry{
 		Seq: 42, Time: exampleTime, Actor: "alice", Action: "token.create", Resource: "k3v5q2ab", Detail: json.RawMessage(`{"name":"ci of acme"}`),
 		Prev: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 	}
@@ -69,6 +72,8 @@ func peopleReplies() map[string]any {
 	waits := exampleWaits
 	invited := exampleInvitation
 	invited.Organisation, invited.Pattern = "", "@acme/zlib"
+	closed := exampleReport
+	closed.State, closed.DecidedBy, closed.Decision, closed.Decided = "closed", "admin", "Quarantined; its owners are told.", &exampleTime
 	return map[string]any{
 		"get-account": exampleAccount, "update-account": exampleAccount,
 		"list-sessions": SessionList{[]Session{{
@@ -93,6 +98,9 @@ func peopleReplies() map[string]any {
 			Action: account.Publish, Resource: "@acme/zlib", Who: "bob", Because: "the account bob has no role that may publish @acme/zlib.", Missing: "role",
 			Fixes: []string{"Ask an owner of @acme/zlib for the role publisher, or a higher one."},
 		},
+		"moderate-version": exampleModeration, "moderate-package": Moderation{Package: "@acme/zlip", State: "removed", Reason: "It takes the name of another package.", By: "admin", At: exampleTime},
+		"list-moderation": ModerationList{Items: []Moderation{exampleModeration}},
+		"report-package":  exampleReport, "list-reports": ReportList{[]Report{exampleReport}}, "close-report": closed,
 		"get-rate-limit": LimitList{[]Limit{{Name: "reads", Limit: 500, PerSecond: 50, Remaining: 499, Reset: 1}}},
 	}
 }
@@ -174,5 +182,7 @@ var requests = map[string]any{
 	"decide-namespace-request": Decision{Grant: true}, "reserve-name": ReserveRequest{Why: "it would be taken for @openssl"},
 	"grant-package": GrantRequest{Holder: "bob", Role: "publisher"}, "grant-namespace": GrantRequest{Holder: "acme/release", Role: "publisher"},
 	"set-access": Access{"private"}, "transfer-package": TransferRequest{ToKind: "org", To: "umbrella"}, "transfer-namespace": TransferRequest{ToKind: "account", To: "bob"},
+	"moderate-version": ModerationRequest{Decision: "quarantine", Reason: exampleModeration.Reason}, "moderate-package": ModerationRequest{Decision: "remove", Reason: "It takes the name of another package."},
+	"report-package": ReportRequest{Kind: "malware", Version: "1.3.1", Text: exampleReport.Text}, "close-report": ReportDecision{Decision: "Quarantined; its owners are told."},
 	"explain": ExplainRequest{Action: "publish", Resource: "@acme/zlib"},
 }

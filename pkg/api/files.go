@@ -41,7 +41,7 @@ func (s *server) files() {
 	const at = base + "/packages/{namespace}/{name}/versions/{version}"
 	add(s, operation{
 		id: "get-readme", method: "GET", path: at + "/readme", tag: "packages", summary: "Get the readme",
-		about: "The readme, raw and as sanitised HTML.", errors: []int{404},
+		about: "The readme, raw and as sanitised HTML.", errors: []int{404, 410},
 	}, func(ctx context.Context, in *VersionPath) (*readmeOutput, error) {
 		ref, err := in.ref()
 		if err != nil {
@@ -52,7 +52,7 @@ func (s *server) files() {
 	})
 	add(s, operation{
 		id: "list-files", method: "GET", path: at + "/files", tag: "packages", summary: "List files",
-		about: "The files of the source archive, by path.", errors: []int{404},
+		about: "The files of the source archive, by path.", errors: []int{404, 410},
 	}, func(ctx context.Context, in *VersionPath) (*filesOutput, error) {
 		ref, err := in.ref()
 		if err != nil {
@@ -64,7 +64,7 @@ func (s *server) files() {
 	add(s, operation{
 		id: "get-file", method: "GET", path: at + "/files/{path}", tag: "packages", summary: "Get a file",
 		about:  "The raw bytes of one file: as plain text or as an attachment, in a sandbox, for what a package contains is never a page of this site. Ranges work.",
-		errors: []int{404}, content: map[string]any{textType: "#ifndef ZLIB_H\n", "application/octet-stream": nil},
+		errors: []int{404, 410}, content: map[string]any{textType: "#ifndef ZLIB_H\n", "application/octet-stream": nil},
 	}, s.file)
 }
 

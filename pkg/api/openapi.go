@@ -51,6 +51,7 @@ var tags = []*huma.Tag{
 	{Name: "organisations", Description: "Organisations, their members, teams and switches. What changes who owns something takes somebody who signed in: send the session's cookie; no token does it."},
 	{Name: "namespaces", Description: "Namespaces: whose they are, claiming and requesting one."},
 	{Name: "rights", Description: "Who may do what to a package, handing it on, and the log of all such changes."},
+	{Name: "moderation", Description: "Reports about packages, and what administrators withdraw."},
 	{Name: "registry", Description: "The registry itself."},
 }
 

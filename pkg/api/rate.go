@@ -26,12 +26,18 @@ type Limits struct {
 	Yank       Rate // yank, unyank, deprecate
 	Manage     Rate // keys and tokens
 	Exchange   Rate // identity tokens of CI runs, always by address; zero means DefaultExchange
+	Reports    Rate // reports about packages; zero means DefaultReports
 	FailedAuth Rate // bad credentials, always by address; zero means DefaultFailedAuth
 }
 
 // DefaultFailedAuth is how often an address may send bad credentials. Ours: a
 // person mistypes a few times; a program that goes on learns nothing from it.
 var DefaultFailedAuth = Rate{PerSecond: 0.2, Burst: 20}
+
+// DefaultReports is how often an address, or an account, may report a package.
+// Ours: somebody who goes through a list of packages reports a few, and nobody
+// reads hundreds.
+var DefaultReports = Rate{PerSecond: 1.0 / 720, Burst: 5}
 
 // maxBuckets bounds the memory of the limits: some 150 bytes each. Who was
 // away longest is forgotten first, which costs us nothing: his bucket is the
@@ -48,11 +54,12 @@ const (
 	yanks
 	manage
 	exchanges
+	reports
 	failedAuth
 	classes
 )
 
-var classNames = [classes]string{"reads", "new-package", "new-version", "yank", "manage", "exchange", "failed-authentication"}
+var classNames = [classes]string{"reads", "new-package", "new-version", "yank", "manage", "exchange", "report", "failed-authentication"}
 
 type bucketKey struct {
 	class  class
@@ -81,8 +88,11 @@ func newBuckets(l Limits, now func() time.Time) *buckets {
 	if l.Exchange.PerSecond == 0 {
 		l.Exchange = DefaultExchange
 	}
+	if l.Reports.PerSecond == 0 {
+		l.Reports = DefaultReports
+	}
 	b := &buckets{now: now, by: map[bucketKey]*list.Element{}, order: list.New()}
-	b.rates = [classes]Rate{l.Reads, l.NewPackage, l.NewVersion, l.Yank, l.Manage, l.Exchange, l.FailedAuth}
+	b.rates = [classes]Rate{l.Reads, l.NewPackage, l.NewVersion, l.Yank, l.Manage, l.Exchange, l.Reports, l.FailedAuth}
 	for i := range b.rates {
 		b.rates[i].Burst = max(b.rates[i].Burst, 1)
 	}

@@ -90,6 +90,8 @@ func classOf(c *call) class {
 	switch {
 	case c.r.Method == http.MethodPost && c.r.URL.Path == exchangePath:
 		return exchanges
+	case isReport(c.r):
+		return reports
 	case safe(c.r.Method), c.r.Method == http.MethodOptions, c.who.Anonymous():
 		return reads
 	case c.r.Method == http.MethodPatch && strings.HasPrefix(c.r.URL.Path, base+"/packages/"),

@@ -60,7 +60,7 @@ func (s *server) versions() {
 	const at = base + "/packages/{namespace}/{name}"
 	add(s, operation{
 		id: "list-versions", method: "GET", path: at + "/versions", tag: "packages", summary: "List versions",
-		about: "Every version, highest first, withdrawn ones too.", errors: []int{404},
+		about: "Every version, highest first, withdrawn ones too.", errors: []int{404, 410},
 	}, func(ctx context.Context, in *PackagePath) (*releasesOutput, error) {
 		name, err := in.name()
 		if err != nil {
@@ -77,7 +77,7 @@ func (s *server) versions() {
 	})
 	add(s, operation{
 		id: "get-version", method: "GET", path: at + "/versions/{version}", tag: "packages", summary: "Get a version",
-		about: "One version whole: digests to pull by, package.yaml as JSON, requirements, public headers. Its ETag is what If-Match wants.", errors: []int{404},
+		about: "One version whole: digests to pull by, package.yaml as JSON, requirements, public headers. Its ETag is what If-Match wants.", errors: []int{404, 410},
 	}, func(ctx context.Context, in *VersionPath) (*releaseOutput, error) {
 		ref, err := in.ref()
 		if err != nil {
@@ -88,7 +88,7 @@ func (s *server) versions() {
 	})
 	add(s, operation{
 		id: "resolve-range", method: "GET", path: at + "/resolve", tag: "packages", summary: "Find the version for a range",
-		about: "The highest version in the range that is not withdrawn. Caches ask again each time.", errors: []int{404},
+		about: "The highest version in the range that is not withdrawn. Caches ask again each time.", errors: []int{404, 410},
 	}, func(ctx context.Context, in *resolveInput) (*releaseOutput, error) {
 		callOf(ctx).cache = cacheRevalidate
 		name, err := in.name()
@@ -104,7 +104,7 @@ func (s *server) versions() {
 	})
 	add(s, operation{
 		id: "get-manifest", method: "GET", path: at + "/versions/{version}/manifest", tag: "packages", summary: "Get package.yaml",
-		about: "package.yaml, byte for byte as it was published.", errors: []int{404}, content: map[string]any{textType: "name: \"@acme/zlib\"\nversion: \"1.3.1\"\n"},
+		about: "package.yaml, byte for byte as it was published.", errors: []int{404, 410}, content: map[string]any{textType: "name: \"@acme/zlib\"\nversion: \"1.3.1\"\n"},
 	}, func(ctx context.Context, in *VersionPath) (*rawOutput, error) {
 		ref, err := in.ref()
 		if err != nil {
@@ -115,7 +115,7 @@ func (s *server) versions() {
 	})
 	add(s, operation{
 		id: "list-dependencies", method: "GET", path: at + "/versions/{version}/dependencies", tag: "packages", summary: "List what a version requires",
-		about: "Requirements of every kind, and whether this registry has them.", errors: []int{404},
+		about: "Requirements of every kind, and whether this registry has them.", errors: []int{404, 410},
 	}, func(ctx context.Context, in *VersionPath) (*dependenciesOutput, error) {
 		ref, err := in.ref()
 		if err != nil {
@@ -126,7 +126,7 @@ func (s *server) versions() {
 	})
 	add(s, operation{
 		id: "get-signatures", method: "GET", path: at + "/versions/{version}/signatures", tag: "packages", summary: "See what verification found",
-		about: "What the registry found when something about this version last arrived. It is a hint: whoever cares verifies again.", errors: []int{404},
+		about: "What the registry found when something about this version last arrived. It is a hint: whoever cares verifies again.", errors: []int{404, 410},
 	}, func(ctx context.Context, in *VersionPath) (*signaturesOutput, error) {
 		ref, err := in.ref()
 		if err != nil {
@@ -140,7 +140,7 @@ func (s *server) versions() {
 	})
 	add(s, operation{
 		id: "get-index", method: "GET", path: base + "/index/{namespace}/{name}.ndjson", tag: "packages", summary: "Get the index of a package",
-		about: "What resolving needs: a line of JSON a version, lowest first; the same bytes until something changes. Made for caches, which ask again each time.", errors: []int{404},
+		about: "What resolving needs: a line of JSON a version, lowest first; the same bytes until something changes. Made for caches, which ask again each time.", errors: []int{404, 410},
 		content: map[string]any{ndjson: `{"name":"@acme/zlib","version":"1.3.1","digest":"sha256:…","source":"sha256:…","size":1497445}` + "\n"},
 	}, func(ctx context.Context, in *PackagePath) (*rawOutput, error) {
 		callOf(ctx).cache = cacheRevalidate

@@ -95,6 +95,8 @@ var commands = map[string]func(context.Context, *Parts, json.RawMessage) (any, e
 	"reindex":      with(func(p *Parts, ctx context.Context, _ struct{}) (any, error) { return p.Ingest.Reindex(ctx, p.Registry) }),
 	"backup":       with(func(p *Parts, ctx context.Context, a Named) (any, error) { return p.Backup(ctx, a.Name) }),
 	"audit":        with(func(p *Parts, ctx context.Context, a Inbox) (any, error) { return p.DB.Audit(ctx, a.ID, a.Limit) }),
+	"audit.verify": with(func(p *Parts, ctx context.Context, _ struct{}) (any, error) { return p.VerifyAudit(ctx) }),
+	"audit.export": with((*Parts).exportAudit),
 	"access.set":   with((*Parts).setAccess),
 	"moderate":     with((*Parts).moderate),
 	"moderated": with(func(p *Parts, ctx context.Context, _ struct{}) (any, error) {

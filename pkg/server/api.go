@@ -37,7 +37,7 @@ func rate(n float64) api.Rate { return api.Rate{PerSecond: n, Burst: max(int(n*a
 func (s *Server) api(asset func(name string) string) (http.Handler, error) {
 	reads, writes := rate(s.cfg.API.ReadsPerSecond), rate(s.cfg.API.WritesPerSecond)
 	return api.New(api.Options{
-		Catalog: s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Trusted: s.Trusted, Idempotent: s.DB.Idempotent, Asset: asset,
+		Catalog: s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Trusted: s.Trusted, Idempotent: s.DB.Idempotent, Moderator: s.Moderator, Asset: asset,
 		Publish: func(ctx context.Context, p account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error) {
 			return s.Ingest.Publish(ctx, s.Registry, p, manifest, archive, mediaType)
 		},

@@ -26,6 +26,7 @@ const (
 	backupDB     = "clyde.db"
 	backupSecret = "secret"
 	backupBlobs  = "registry"
+	backupAudit  = "audit"
 )
 
 // Backup writes a tar of everything to path, while serving: first a consistent
@@ -72,33 +73,41 @@ func (p *Parts) Backup(ctx context.Context, path string) (info BackupInfo, err e
 		return err
 	}
 	err = errors.Join(add(backupDB, db), add(backupSecret, filepath.Join(p.Dir, "secret")))
-	root := filepath.Join(p.Dir, "registry")
-	if err == nil {
-		err = filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if d.IsDir() && (d.Name() == "_uploads" || d.Name() == ".clyde") {
-				return fs.SkipDir
-			}
-			if !d.Type().IsRegular() {
-				return nil
-			}
-			rel, err := filepath.Rel(root, file)
-			if err != nil {
-				return err
-			}
-			return add(backupBlobs+"/"+filepath.ToSlash(rel), file)
-		})
+	// The database no longer has the months of the audit log that are in files.
+	for _, dir := range []struct{ name, path string }{{backupBlobs, "registry"}, {backupAudit, auditDir}} {
+		if err == nil {
+			err = eachFile(ctx, filepath.Join(p.Dir, dir.path), func(rel, file string) error { return add(dir.name+"/"+rel, file) })
+		}
 	}
 	err = errors.Join(err, tw.Close(), out.Sync(), out.Close())
 	return info, err
+}
+
+// eachFile calls fn for every file below root that belongs into a backup, with
+// its path from there.
+func eachFile(ctx context.Context, root string, fn func(rel, file string) error) error {
+	return filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if d.IsDir() && (d.Name() == "_uploads" || d.Name() == ".clyde") {
+			return fs.SkipDir
+		}
+		if !d.Type().IsRegular() || strings.HasSuffix(file, archivePart) {
+			return nil
+		}
+		rel, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		return fn(filepath.ToSlash(rel), file)
+	})
 }
 
 func addFile(tw *tar.Writer, name, file string) (int64, error) {
@@ -152,7 +161,7 @@ func Restore(ctx context.Context, backup, dir string) (err error) {
 		name := h.Name
 		if name == backupDB {
 			name, seen = "restored.db", true
-		} else if name != backupSecret && !strings.HasPrefix(name, backupBlobs+"/") {
+		} else if name != backupSecret && !strings.HasPrefix(name, backupBlobs+"/") && !strings.HasPrefix(name, backupAudit+"/") {
 			return clyde.Errorf(clyde.ErrInvalid, "%s holds %q, which no backup does", backup, name)
 		}
 		if err := restoreFile(root, name, tr); err != nil {

@@ -310,6 +310,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return s.Ingest.Run(ctx) })
 	g.Go(func() error { return s.Registry.Run(ctx) })
+	g.Go(func() error { return s.keepAudit(ctx, s.cfg.Audit.Retention) })
 	g.Go(func() error { return s.pulls.run(ctx) })
 	return g.Wait()
 }
