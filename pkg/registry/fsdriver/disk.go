@@ -56,6 +56,7 @@ type disk struct {
 	writers       map[string]string        // tracked paths with an uncommitted writer → its temporary file
 	settled       map[string]struct{}      // files put into the tree since the journal began: for a checkpoint without syncfs
 	settling      bool                     // in the background
+	idle          *time.Timer              // until settling begins because nothing happens; nil before the first time
 	settleErr     error                    // of the last attempt to write a file into the tree
 	temp          uint64                   // number of the last temporary file
 
@@ -209,6 +210,16 @@ func (d *disk) forgetLocked(p string) {
 	if d.memDirs[p] == 0 && p != "/" {
 		return
 	}
+	if untracked(p) { // all there is of an upload in memory
+		for dir, name := range d.states {
+			if under(name, p) {
+				delete(d.memory, name)
+				d.countDirsLocked(name, -1)
+				delete(d.states, dir)
+			}
+		}
+		return
+	}
 	for name := range d.memory {
 		if under(name, p) {
 			delete(d.memory, name)
@@ -260,9 +271,16 @@ func (d *disk) mkdirs(p string) error {
 	}
 	d.mu.Lock()
 	known := d.dirs[p] != nil
+	// Of uploads nothing is remembered.
+	climb := !untracked(p) && d.dirs[path.Dir(p)] == nil
 	d.mu.Unlock()
 	if known {
 		return nil
+	}
+	if climb {
+		if err := d.mkdirs(path.Dir(p)); err != nil {
+			return err
+		}
 	}
 	err := d.files.Mkdir(d.full(p), 0o777)
 	if errors.Is(err, fs.ErrNotExist) {

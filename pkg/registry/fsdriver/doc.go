@@ -14,8 +14,10 @@
 //   - Small files (links, manifests, blobs up to Options.SmallFile) are
 //     appended to a journal, root/.clyde/journal-N, when they are stored, and
 //     served from memory until they are in the tree. They are put there in the
-//     background, without a sync, once Sync has made the journal durable with one
-//     fdatasync: should the machine stop, replay writes them again from it.
+//     background, without a sync, after Sync has made the journal durable with
+//     one fdatasync: should the machine stop, replay writes them again from it.
+//     That waits for a pause, for Options.Linger bytes, a checkpoint or Flush,
+//     so that a burst of pushes is not slowed by it.
 //   - Large files are synced by the request that finishes them, before they are
 //     renamed into place; then their directories are synced, and only then does
 //     the journal mention them. A large blob takes its own time and

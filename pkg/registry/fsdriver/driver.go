@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"time"
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/distribution/v3/registry/storage/driver/base"
@@ -31,6 +32,19 @@ const (
 	// DefaultMaxPending is how much may wait in memory for a Sync, in bytes,
 	// before a write syncs by itself.
 	DefaultMaxPending = 32 << 20
+
+	// DefaultLinger is how much that is durable in the journal may stay in
+	// memory before it is written to the tree, in bytes.
+	DefaultLinger = 8 << 20
+
+	// maxLingering bounds the files that do, because a link is small beside
+	// what remembering it takes: about 700 bytes.
+	maxLingering = 8 << 10
+
+	// settleIdle is how long nothing must have been synced before the tree is
+	// brought up to date. Ours: pushes come in bursts, and files in the tree
+	// are for others than this process, who ask for Flush.
+	settleIdle = 2 * time.Second
 )
 
 // Options configure New. Zero values mean the defaults.
@@ -40,6 +54,7 @@ type Options struct {
 	SmallFile   int          // bytes; see DefaultSmallFile
 	JournalSize int64        // bytes; see DefaultJournalSize
 	MaxPending  int64        // bytes; see DefaultMaxPending
+	Linger      int64        // bytes; see DefaultLinger
 	Log         *slog.Logger // of what no caller is told: failed checkpoints; nil discards
 }
 
@@ -78,7 +93,10 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	if o.MaxPending == 0 {
 		o.MaxPending = DefaultMaxPending
 	}
-	if o.SmallFile < 0 || o.SmallFile > MaxSmallFile || o.JournalSize < 0 || o.MaxPending < 0 {
+	if o.Linger == 0 {
+		o.Linger = DefaultLinger
+	}
+	if o.SmallFile < 0 || o.SmallFile > MaxSmallFile || o.JournalSize < 0 || o.MaxPending < 0 || o.Linger < 0 {
 		return nil, fmt.Errorf("fsdriver: a limit is negative, or SmallFile is above %d bytes", MaxSmallFile)
 	}
 	d := &disk{

@@ -3,7 +3,9 @@ package fsdriver_test
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/registry/fsdriver"
 )
@@ -29,5 +31,46 @@ func TestFlushFillsTheTree(t *testing.T) {
 	}
 	if b, err := os.ReadFile(file); err != nil || string(b) != "x" {
 		t.Errorf("the tree has %q, %v", b, err)
+	}
+}
+
+// What nobody asks for by Flush waits in memory, up to Linger bytes.
+func TestLinger(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	d, err := fsdriver.New(t.Context(), fsdriver.Options{Root: root, Linger: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(p, content string) {
+		t.Helper()
+		if err := d.PutContent(t.Context(), p, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("/a/link", "ten bytes.")
+	if _, err := os.Stat(filepath.Join(root, "a", "link")); err == nil {
+		t.Error("ten bytes of ten went to the tree at once")
+	}
+	put("/b/link", "!")
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		if b, err := os.ReadFile(filepath.Join(root, "b", "link")); err == nil && string(b) == "!" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("more than Linger stays in memory")
+		}
+	}
+	put("/c/link", "c")
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		if _, err := os.Stat(filepath.Join(root, name, "link")); err != nil {
+			t.Errorf("after Close: %v", err)
+		}
 	}
 }

@@ -69,11 +69,31 @@ func (d *disk) syncTo(ctx context.Context, target uint64) error {
 	}
 }
 
-// settleSoon settles in the background, unless that is under way or the driver
-// is being closed, which settles by itself.
+// settleSoon has the tree brought up to date in the background: at once when
+// much is waiting for it, else when nothing has happened for a while. A burst
+// of pushes is thus answered before its files are made, which are a third of
+// the work and nothing that anybody waits for.
 func (d *disk) settleSoon() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	switch {
+	case d.queued > d.opt.Linger || len(d.queue) > maxLingering:
+		d.settleLocked()
+	case d.closed || len(d.queue) == 0:
+	case d.idle == nil:
+		d.idle = time.AfterFunc(settleIdle, func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.settleLocked()
+		})
+	default:
+		d.idle.Reset(settleIdle)
+	}
+}
+
+// settleLocked settles in the background, unless that is under way or the
+// driver is being closed, which settles by itself. mu is held.
+func (d *disk) settleLocked() {
 	if d.settling || d.closed {
 		return
 	}
@@ -359,6 +379,9 @@ func (d *disk) close() (err error) {
 	broken := d.broken
 	target := d.seq
 	d.closed = true
+	if d.idle != nil {
+		d.idle.Stop() // one that fires now sees closed
+	}
 	d.mu.Unlock()
 	if broken == nil {
 		broken = d.syncTo(context.Background(), target)
