@@ -9,6 +9,9 @@ import (
 
 // Store is what Accounts needs of pkg/store.
 type Store interface {
+	// AccessVersion grows whenever Account, Holdings or TokenByHash may answer
+	// something else than before.
+	AccessVersion() uint64
 	LoginStore
 	ViewStore
 	ListStore

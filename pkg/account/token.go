@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,6 +79,7 @@ type Accounts struct {
 
 	mu      sync.Mutex
 	touched map[string]time.Time // ID of a token or session → last write of its use
+	known   map[[sha256.Size]byte]knownToken
 
 	throttle throttle
 	hashing  chan struct{} // one place for each password hashed at a time
@@ -190,6 +192,12 @@ func (a *Accounts) TokenFrom(ctx context.Context, secret string, addr netip.Addr
 		return Principal{}, errBadToken("it is not a token of this registry (mistyped or cut off?)")
 	}
 	hash := hashToken(secret)
+	version := a.db.AccessVersion() // before anything is read
+	if p, expires, ok := a.recall(hash, version); ok && (expires.IsZero() || a.now().Before(expires)) {
+		p.Addr = addr
+		a.touch(ctx, p.ID)
+		return p, nil
+	}
 	t, err := a.db.TokenByHash(ctx, hash)
 	switch {
 	case errors.Is(err, clyde.ErrNotFound), err == nil && subtle.ConstantTimeCompare(t.Hash, hash) != 1:
@@ -205,9 +213,39 @@ func (a *Accounts) TokenFrom(ctx context.Context, secret string, addr netip.Addr
 	if err != nil {
 		return Principal{}, err
 	}
+	a.remember(hash, knownToken{p: p, expires: t.Expires, version: version})
 	p.Addr = addr
 	a.touch(ctx, t.ID)
 	return p, nil
+}
+
+// knownToken is what TokenFrom found out, good while the database's
+// AccessVersion is the same: a client asks many things in a row.
+type knownToken struct {
+	p       Principal // without Addr
+	expires time.Time
+	version uint64
+}
+
+func (a *Accounts) recall(hash []byte, version uint64) (p Principal, expires time.Time, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k, ok := a.known[[sha256.Size]byte(hash)]
+	if !ok || k.version != version {
+		return Principal{}, time.Time{}, false
+	}
+	return k.p, k.expires, true
+}
+
+func (a *Accounts) remember(hash []byte, k knownToken) {
+	// Whoever adds to them must not write where others read.
+	k.p.Scopes, k.p.Roles, k.p.Networks = slices.Clip(k.p.Scopes), slices.Clip(k.p.Roles), slices.Clip(k.p.Networks)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known == nil || len(a.known) >= maxCached {
+		a.known = map[[sha256.Size]byte]knownToken{}
+	}
+	a.known[[sha256.Size]byte(hash)] = k
 }
 
 // holder is the principal of a token in force.

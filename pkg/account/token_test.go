@@ -239,6 +239,44 @@ func TestTokenComparesTheHash(t *testing.T) {
 	}
 }
 
+// counting counts the questions about tokens.
+type counting struct {
+	*store.DB
+	asked *int
+}
+
+func (c counting) TokenByHash(ctx context.Context, hash []byte) (store.Token, error) {
+	*c.asked++
+	return c.DB.TokenByHash(ctx, hash)
+}
+
+// A token is read again after a change of anybody's rights, and not before.
+func TestTokenIsReadOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	secret, row := d.make(t, account.TokenSpec{Name: "ci", Admin: true})
+	asked := 0
+	a := account.New(counting{d.db, &asked}, func() time.Time { return d.now })
+	for range 3 {
+		if p, err := a.Token(t.Context(), secret); err != nil || p.ID != row.ID {
+			t.Fatalf("%+v, %v", p, err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("three requests read the token %d times; want once", asked)
+	}
+	d.make(t, account.TokenSpec{Name: "another", Admin: true})
+	if _, err := a.Token(t.Context(), secret); err != nil || asked != 2 {
+		t.Errorf("after a change: %d reads, %v; want 2", asked, err)
+	}
+	if err := d.Revoke(t.Context(), root, row.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Token(t.Context(), secret); !errors.Is(err, clyde.ErrUnauthenticated) {
+		t.Errorf("after Revoke = %v", err)
+	}
+}
+
 func TestLastUsedIsCoarse(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

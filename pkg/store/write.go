@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -35,8 +36,11 @@ type writer struct {
 	conn  *sql.Conn
 	stmts stmtCache
 	wrote func(events, changes bool) // called after a commit
-	sync  bool                       // whether durable means anything; not for temporary databases
-	level durability                 // what the connection is set to
+	// access counts the transactions that may have changed what accounts and
+	// tokens may do; see DB.AccessVersion.
+	access atomic.Uint64
+	sync   bool       // whether durable means anything; not for temporary databases
+	level  durability // what the connection is set to
 
 	mu     sync.Mutex
 	queue  []*request
@@ -150,7 +154,11 @@ func (w *writer) run(leader *request, batch []*request, d durability) {
 		return
 	}
 	t := &tx{w: w, ctx: context.WithoutCancel(batch[0].ctx)}
-	if err := w.transact(t, batch, d); err != nil {
+	err := w.transact(t, batch, d)
+	if t.access {
+		w.access.Add(1) // also after a failure, of which one cannot be sure
+	}
+	if err != nil {
 		for _, r := range batch {
 			if r.err == nil {
 				r.err = err
@@ -251,6 +259,13 @@ type tx struct {
 	ctx context.Context // of the transaction, not of a caller
 
 	events, changes bool // what was written, for signal
+	access          bool // whether accessTables may have been written
+}
+
+// stmt returns a statement that answers rows, to be run in this transaction.
+func (t *tx) stmt(name string) (*sql.Stmt, error) {
+	t.access = t.access || changesAccess()[name]
+	return t.w.stmts.get(t.ctx, name)
 }
 
 // exec runs a statement.
@@ -269,12 +284,14 @@ func (t *tx) affect(name string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", name, err)
 	}
-	return res.RowsAffected()
+	n, err := res.RowsAffected()
+	t.access = t.access || (n > 0 || err != nil) && changesAccess()[name]
+	return n, err
 }
 
 // row runs a query of at most one row.
 func (t *tx) row(name string, args ...any) row {
-	s, err := t.w.stmts.get(t.ctx, name)
+	s, err := t.stmt(name)
 	if err != nil {
 		return row{err: err}
 	}
@@ -283,7 +300,7 @@ func (t *tx) row(name string, args ...any) row {
 
 // listTx is list inside a transaction.
 func listTx[T any](t *tx, scan func(scanner) (T, error), name string, args ...any) ([]T, error) {
-	s, err := t.w.stmts.get(t.ctx, name)
+	s, err := t.stmt(name)
 	if err != nil {
 		return nil, err
 	}
