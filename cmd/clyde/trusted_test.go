@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,10 +51,7 @@ func scriptActions(ts *testscript.TestScript, _ bool, _ []string) {
 			http.Error(w, "no", http.StatusUnauthorized)
 			return
 		}
-		claims := map[string]any{}
-		for k, v := range githubClaims {
-			claims[k] = v
-		}
+		claims := maps.Clone(githubClaims)
 		// The rest of the path says what is other in this run.
 		_, changes, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		now := time.Now()

@@ -2,8 +2,8 @@ package account
 
 import "github.com/clydepm/clyde-registry/pkg/store"
 
-// What the pages show: the rows themselves, under a name that lets pkg/web do
-// without pkg/store, where it has no business.
+// Rows as the pages show them, under names that let pkg/web do without
+// pkg/store, where it has no business.
 type (
 	Person       = store.Account
 	Identity     = store.Identity

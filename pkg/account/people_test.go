@@ -381,9 +381,9 @@ func TestNetworks(t *testing.T) {
 func TestSuspension(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
-	p, session := w.person(t, "ada")
+	p, _ := w.person(t, "ada")
 	ok(t, w.ClaimNamespace(t.Context(), p, "ada", "", []string{"ada"}))
-	p, session = w.person(t, "ada")
+	p, session := w.person(t, "ada")
 	secret, _, err := w.CreateFor(t.Context(), p, account.TokenSpec{Name: "ci", Scopes: []account.Scope{scope("*", account.Publish)}})
 	ok(t, err)
 	publish := func() error {

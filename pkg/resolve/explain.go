@@ -269,13 +269,13 @@ func (s *solver) requirementText(c *incompat) string {
 	}
 	v := s.vars[c.terms[last].v]
 	if v.domain.within(c.terms[last].set) {
-		text += ", " + s.noMatch(v, q, r)
+		text += ", " + s.noMatch(v, r)
 	}
 	return text
 }
 
 // noMatch says why no version of v is in r.
-func (s *solver) noMatch(v *variable, q *Requirement, r clyde.Range) string {
+func (s *solver) noMatch(v *variable, r clyde.Range) string {
 	k := v.known
 	switch {
 	case k.why != "":

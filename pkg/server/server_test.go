@@ -128,7 +128,7 @@ func TestFirstStart(t *testing.T) {
 func TestOpenDataDir(t *testing.T) {
 	t.Parallel()
 	c := testConfig(t)
-	if err := os.MkdirAll(filepath.Join(c.Data.Dir, "registry"), 0o755); err != nil { //nolint:gosec // on purpose
+	if err := os.MkdirAll(filepath.Join(c.Data.Dir, "registry"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	start(t, c, Options{})

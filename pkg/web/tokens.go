@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -128,7 +129,7 @@ func (s *Web) createToken(w http.ResponseWriter, r request) error {
 	p := tokensPage{Form: tokenForm{Name: f.Get("name"), Packages: f.Get("packages"), Networks: f.Get("networks")}}
 	days, _ := strconv.Atoi(f.Get("days"))
 	p.Lasts = lasts(days)
-	p.Actions = choices(func(a account.Action) bool { return contains(f["action"], string(a)) })
+	p.Actions = choices(func(a account.Action) bool { return slices.Contains(f["action"], string(a)) })
 	spec, err := s.tokenSpec(f["action"], p.Form, f.Get("days"))
 	if err == nil {
 		p.Secret, _, err = s.o.Accounts.CreateFor(r.Context(), r.who, spec)
@@ -143,15 +144,6 @@ func (s *Web) createToken(w http.ResponseWriter, r request) error {
 	}
 	p.Made, p.Form, p.Actions, p.Lasts = spec.Name, tokenForm{}, nil, nil
 	return s.showTokens(w, r, http.StatusOK, p)
-}
-
-func contains(list []string, v string) bool {
-	for _, x := range list {
-		if x == v {
-			return true
-		}
-	}
-	return false
 }
 
 // tokenSpec reads the form: patterns and networks are separated by white space

@@ -50,7 +50,7 @@ type parsed struct {
 }
 
 // bad is a token that cannot be one, or is none for us.
-func bad(code, format string, args ...any) error {
+func bad(code, format string, args ...any) *clyde.Error {
 	return clyde.Errorf(clyde.ErrUnauthenticated, "the identity token "+format, args...).WithCode(code)
 }
 

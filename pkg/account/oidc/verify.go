@@ -6,12 +6,11 @@ import (
 	"encoding/hex"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
-
-	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
 // Options are what New needs; the zero Options are fine.
@@ -115,7 +114,7 @@ func (v *Verifier) check(p parsed, issuer, audience string) (Token, error) {
 		return t, err
 	}
 	if !slices.Contains(aud, audience) || audience == "" {
-		return t, bad("oidc_audience", "is for the audience %q; want %q", clip(joined(aud)), audience).(*clyde.Error).
+		return t, bad("oidc_audience", "is for the audience %q; want %q", clip(strings.Join(aud, " ")), audience).
 			Fix("Ask the CI for a token with the audience %s.", audience)
 	}
 	if len(aud) > 1 {
@@ -166,7 +165,7 @@ func (v *Verifier) checkTimes(c Claims, t *Token) error {
 	}
 	switch {
 	case !now.Before(t.Expires.Add(Leeway)):
-		return bad("oidc_expired", "expired at %s; it is %s", t.Expires.Format(time.RFC3339), now.UTC().Format(time.RFC3339)).(*clyde.Error).
+		return bad("oidc_expired", "expired at %s; it is %s", t.Expires.Format(time.RFC3339), now.UTC().Format(time.RFC3339)).
 			Fix("Ask the CI for a new token just before it is used.")
 	case t.Issued.After(now.Add(Leeway)):
 		return bad("oidc_not_yet", "was issued at %s, which is in the future: it is %s", t.Issued.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
@@ -178,18 +177,4 @@ func (v *Verifier) checkTimes(c Claims, t *Token) error {
 		return bad("oidc_lifetime", "is valid for %s; at most %s is accepted", t.Expires.Sub(t.Issued), MaxLifetime)
 	}
 	return nil
-}
-
-func joined(aud []string) string {
-	if len(aud) == 1 {
-		return aud[0]
-	}
-	s := ""
-	for i, a := range aud {
-		if i > 0 {
-			s += " "
-		}
-		s += a
-	}
-	return s
 }

@@ -43,8 +43,8 @@ type Org struct{ Login, Role, State string }
 
 // grant is a code that waits to be exchanged.
 type grant struct {
-	user                                  User
-	redirect, challenge, nonce, scope, at string
+	user                              User
+	redirect, challenge, nonce, scope string
 }
 
 // Provider is either of the two.
