@@ -9,6 +9,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/api"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/store"
+	"github.com/clydepm/clyde-registry/pkg/web"
 )
 
 // apiBurst is how many seconds' worth of requests may come at once.
@@ -32,12 +33,11 @@ func (k keys) RevokeKey(ctx context.Context, by account.Principal, namespace, fi
 // rate is a limit of n requests a second; 0 is none.
 func rate(n float64) api.Rate { return api.Rate{PerSecond: n, Burst: max(int(n*apiBurst), 1)} }
 
-// api answers the addresses of programs. Asset gives the address of a static
-// file of the pages.
-func (s *Server) api(asset func(name string) string) (http.Handler, error) {
+// api answers the addresses of programs.
+func (s *Server) api(pages *web.Web) (http.Handler, error) {
 	reads, writes := rate(s.cfg.API.ReadsPerSecond), rate(s.cfg.API.WritesPerSecond)
 	return api.New(api.Options{
-		Catalog: s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Trusted: s.Trusted, Idempotent: s.DB.Idempotent, Moderator: s.Moderator, Asset: asset,
+		Catalog: s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Trusted: s.Trusted, Idempotent: s.DB.Idempotent, Moderator: s.Moderator, Asset: pages.Asset, Vouched: pages.Vouched,
 		Publish: func(ctx context.Context, p account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error) {
 			return s.Ingest.Publish(ctx, s.Registry, p, manifest, archive, mediaType)
 		},

@@ -117,6 +117,9 @@ func newAuthzWorld(t *testing.T) *authzWorld {
 	if _, found, err := s.Accounts.RevokeLeaked(ctx, revoked, "test"); !found || err != nil {
 		t.Fatal(found, err)
 	}
+	if _, err := s.Accounts.CreateAccount(ctx, System, "boss", "", "", true); err != nil {
+		t.Fatal(err)
+	}
 	w.askers = []asker{
 		{name: "anonymous", outsider: true},
 		{name: "none", outsider: true, token: token("none", account.TokenSpec{Scopes: every})},
@@ -132,6 +135,7 @@ func newAuthzWorld(t *testing.T) *authzWorld {
 		{name: "revoked", token: revoked},
 		{name: "suspended", outsider: true, token: token("suspended", account.TokenSpec{Scopes: every})},
 		{name: "admin", token: admin},
+		{name: "admin-session", session: w.signedIn("boss")},
 	}
 	must(s.Accounts.Suspend(ctx, System, "suspended", "test"))
 	now = now.Add(2 * time.Minute) // the expired one is

@@ -28,7 +28,7 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest, err := s.api(pages.Asset)
+	rest, err := s.api(pages)
 	if err != nil {
 		return nil, err
 	}
