@@ -212,6 +212,8 @@ type TokenRequest struct {
 	Admin   bool       `json:"admin,omitempty"`
 	Scopes  []Scope    `json:"scopes,omitempty"`
 	Expires *time.Time `json:"expires_at,omitempty"` // nil: never
+
+	Networks []string `json:"networks,omitempty"` // "192.0.2.0/24"; none: anywhere
 }
 
 // Token is an API token as the server lists it.
