@@ -192,6 +192,8 @@ var bodies = map[string]string{
 	"reserve-name": `{"why":"x"}`, "grant-package": `{"holder":"nobody-there","role":"reader"}`, "grant-namespace": `{"holder":"nobody-there","role":"reader"}`,
 	"set-access": `{"access":"ACCESS"}`, "transfer-package": `{"to_kind":"account","to":"nobody-there"}`, "transfer-namespace": `{"to_kind":"account","to":"nobody-there"}`,
 	"explain": `{"action":"publish","resource":"@acme/PKG"}`, "exchange-token": `{"token":"none","package":"@acme/PKG"}`,
+	"close-report": `{"decision":"x"}`, "report-package": `{"kind":"other","text":"x"}`,
+	"moderate-package": `{"decision":"restore"}`, "moderate-version": `{"decision":"restore"}`,
 	"ask-device": `{"name":"x","scopes":[{"actions":["pull"],"pattern":"*"}]}`, "poll-device": `{"device_code":"none"}`,
 	"add-trusted-publisher": `{"issuer":"nowhere","repository":"acme/zlib","workflow":"release.yml"}`,
 }
