@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -41,8 +42,9 @@ type Info struct {
 // Store is the directory of derived content, a pack file for each key. Its
 // methods may be called at once from many goroutines.
 type Store struct {
-	dir   string
-	cache cache
+	dir     string
+	cache   cache
+	packers sync.Pool // of *packer
 }
 
 // Open opens (or makes) the store in dir.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -50,10 +51,11 @@ func (s *Store) Derive(ctx context.Context, key string, archive io.Reader, o Der
 			_ = os.Remove(f.Name())
 		}
 	}()
-	p, err := newPacker(f)
+	p, err := s.newPacker(f)
 	if err != nil {
 		return nil, fmt.Errorf("content.Derive: %w", err)
 	}
+	defer s.release(p)
 	d, err := derive(ctx, p, archive, o)
 	if err != nil {
 		return nil, fmt.Errorf("content.Derive(%s): %w", key, err)
@@ -66,10 +68,13 @@ func (s *Store) Derive(ctx context.Context, key string, archive io.Reader, o Der
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("content.Derive: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(dest), 0o700); err != nil {
-		return nil, fmt.Errorf("content.Derive: %w", err)
+	err = os.Rename(f.Name(), dest)
+	if errors.Is(err, fs.ErrNotExist) { // of 256 directories most are there soon
+		if err = os.MkdirAll(filepath.Dir(dest), 0o700); err == nil {
+			err = os.Rename(f.Name(), dest)
+		}
 	}
-	if err := os.Rename(f.Name(), dest); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("content.Derive: %w", err)
 	}
 	x := d.index()

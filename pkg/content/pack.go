@@ -1,6 +1,7 @@
 package content
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
@@ -71,23 +72,37 @@ func (d document) index() *index {
 
 // packer writes a pack.
 type packer struct {
-	f   *os.File
+	out *bufio.Writer
 	enc *zstd.Encoder
 	off int64
 }
 
-func newPacker(f *os.File) (*packer, error) {
+// newPacker returns a packer, used before where there is one: an encoder's
+// tables are megabytes, which to make anew takes longer than a small package.
+func (s *Store) newPacker(f *os.File) (*packer, error) {
+	if p, ok := s.packers.Get().(*packer); ok {
+		p.out.Reset(f)
+		p.off = 0
+		return p, nil
+	}
 	// One goroutine, so that the same input gives the same bytes.
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window), zstd.WithEncoderCRC(true))
 	if err != nil {
 		return nil, err
 	}
-	return &packer{f: f, enc: enc}, nil
+	return &packer{out: bufio.NewWriterSize(f, 64<<10), enc: enc}, nil
+}
+
+// release gives a packer back that has finished or failed.
+func (s *Store) release(p *packer) {
+	p.out.Reset(nil)
+	p.enc.Reset(nil)
+	s.packers.Put(p)
 }
 
 // Write implements io.Writer for the encoder.
 func (p *packer) Write(b []byte) (int, error) {
-	n, err := p.f.Write(b)
+	n, err := p.out.Write(b)
 	p.off += int64(n)
 	return n, err
 }
@@ -116,8 +131,10 @@ func (p *packer) finish(d document) error {
 	}
 	t := binary.BigEndian.AppendUint64(nil, uint64(offset))
 	t = binary.BigEndian.AppendUint64(t, uint64(packed))
-	_, err = p.Write(append(t, magic...))
-	return err
+	if _, err := p.Write(append(t, magic...)); err != nil {
+		return err
+	}
+	return p.out.Flush()
 }
 
 // readIndex reads the index of a pack; errors are errDamaged or of the disk.
