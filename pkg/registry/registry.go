@@ -101,6 +101,7 @@ type Registry struct {
 	erasing  sync.RWMutex // held for writing while bytes are erased, for reading while a manifest is stored
 	pending  pendingUploads
 	started  time.Time
+	buffers  sync.Pool // of *[copyBuffer]byte
 }
 
 var (

@@ -334,7 +334,7 @@ func (r *Registry) receive(bw distribution.BlobWriter, body io.Reader, p account
 		return 0, tooLarge
 	}
 	mr := &meteredReader{r: io.LimitReader(body, room+1), spend: func(n int64) error { return r.sessions.spend(p, n) }}
-	n, err := bw.ReadFrom(mr)
+	n, err := r.copy(bw, mr, length)
 	switch {
 	case mr.refused != nil:
 		return n, mr.refused
@@ -346,6 +346,24 @@ func (r *Registry) receive(bw distribution.BlobWriter, body io.Reader, p account
 		return n, tooLarge
 	}
 	return n, nil
+}
+
+// copyBuffer is how much of a large blob is read at once, in bytes. Distribution
+// takes 32 KiB, and each piece costs a system call on either side.
+const copyBuffer = 512 << 10
+
+// copy copies a body of the given length, -1 if unknown, by a buffer that is used again.
+func (r *Registry) copy(bw distribution.BlobWriter, body io.Reader, length int64) (n int64, err error) {
+	if length >= 0 && length < copyBuffer {
+		return bw.ReadFrom(body)
+	}
+	b, ok := r.buffers.Get().(*[copyBuffer]byte)
+	if !ok {
+		b = new([copyBuffer]byte)
+	}
+	defer r.buffers.Put(b)
+	// Neither side may take the copy over with a buffer of its own.
+	return io.CopyBuffer(struct{ io.Writer }{bw}, struct{ io.Reader }{body}, b[:])
 }
 
 // meteredReader charges for what is read.

@@ -365,7 +365,7 @@ func (d *disk) Writer(ctx context.Context, p string, appending bool) (storagedri
 		d.fresh[p] = struct{}{}
 		d.mu.Unlock()
 	}
-	return &writer{disk: d, file: f, path: p, name: name, size: size}, nil
+	return &writer{disk: d, file: f, path: p, name: name, size: size, started: size}, nil
 }
 
 // sideFile returns where the uncommitted content of a tracked file is; it begins with

@@ -46,3 +46,12 @@ func retry(f func() error) error {
 		}
 	}
 }
+
+// startSync begins the writeback of a part of the file.
+func (f osFile) startSync(offset, n int64) {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = c.Control(func(fd uintptr) { _ = unix.SyncFileRange(int(fd), offset, n, unix.SYNC_FILE_RANGE_WRITE) })
+}

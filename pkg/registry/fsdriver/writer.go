@@ -16,6 +16,7 @@ type writer struct {
 	path      string
 	name      string // of the file written to
 	size      int64
+	started   int64 // bytes that were given to the disk
 	closed    bool
 	committed bool
 }
@@ -28,7 +29,21 @@ func (w *writer) Write(b []byte) (int, error) {
 	}
 	n, err := w.file.Write(b)
 	w.size += int64(n)
+	if s, ok := w.file.(starter); ok && w.size-w.started >= writeAhead {
+		s.startSync(w.started, w.size-w.started)
+		w.started = w.size
+	}
 	return n, err
+}
+
+// writeAhead is how much of a file is written before the disk is told to begin
+// with it, in bytes, so that the sync at the end finds most of it done.
+const writeAhead = 8 << 20
+
+// starter is a File that can begin to write to the disk without waiting.
+type starter interface {
+	// startSync promises nothing: Sync does, and says what went wrong.
+	startSync(offset, n int64)
 }
 
 func (w *writer) Size() int64 { return w.size }
