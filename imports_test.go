@@ -22,6 +22,7 @@ var layer = map[string]int{
 	"config":    0,
 
 	"pkg/jobs":     10,
+	"pkg/limits":   10, // counts; knows neither what nor whom
 	"pkg/markdown": 10,
 	"pkg/resolve":  10,
 

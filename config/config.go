@@ -22,6 +22,7 @@ type Config struct {
 	API               API               `yaml:"api"`
 	SignIn            SignIn            `yaml:"signin"`
 	TrustedPublishing TrustedPublishing `yaml:"trusted_publishing"`
+	Limits            Limits            `yaml:"limits"`
 	Audit             Audit             `yaml:"audit"`
 	Metrics           Metrics           `yaml:"metrics"`
 	Log               Log               `yaml:"log"`
@@ -95,6 +96,19 @@ type OIDCProvider struct {
 	Scopes           []string `yaml:"scopes" json:"scopes"`                         // besides openid; absent: profile and email
 }
 
+// Limits says how often somebody may do what costs or annoys others: an
+// account with all its tokens, a token of the instance, or an address. As many
+// as in the whole time may come at once. 0 is no limit. Administrators may
+// publish without one, and this machine may pull without one.
+type Limits struct {
+	NewPackages    int `yaml:"new_packages_per_hour"`
+	NewVersions    int `yaml:"new_versions_per_hour"`
+	Yanks          int `yaml:"yanks_per_hour"`
+	Searches       int `yaml:"searches_per_minute"`
+	Reports        int `yaml:"reports_per_hour"`           // about packages, to the administrators
+	AnonymousPulls int `yaml:"anonymous_pulls_per_minute"` // manifests and blobs
+}
+
 // Audit configures the log of who did what.
 type Audit struct {
 	Retention time.Duration `yaml:"retention"` // older months go to files under data.dir/audit; 0 keeps all in the database
@@ -132,6 +146,7 @@ func Default() Config {
 		API:               API{ReadsPerSecond: 0, WritesPerSecond: 0},
 		SignIn:            SignIn{Passwords: true, OIDC: []OIDCProvider{}},
 		TrustedPublishing: defaultTrusted(),
+		Limits:            Limits{NewPackages: 100, NewVersions: 1000, Yanks: 1000, Searches: 600, Reports: 5, AnonymousPulls: 12_000},
 		Audit:             Audit{Retention: AuditRetention},
 		Log:               Log{Level: "info", Format: "text"},
 	}

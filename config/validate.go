@@ -59,6 +59,17 @@ func (c Config) Validate() error {
 			p.add("%s: %d; must be positive", n.key, n.n)
 		}
 	}
+	for _, n := range []struct {
+		key string
+		n   int
+	}{
+		{"new_packages_per_hour", c.Limits.NewPackages}, {"new_versions_per_hour", c.Limits.NewVersions}, {"yanks_per_hour", c.Limits.Yanks},
+		{"searches_per_minute", c.Limits.Searches}, {"reports_per_hour", c.Limits.Reports}, {"anonymous_pulls_per_minute", c.Limits.AnonymousPulls},
+	} {
+		if n.n < 0 {
+			p.add("limits.%s: %d; want a number from 0, which is no limit", n.key, n.n)
+		}
+	}
 	for _, f := range []struct {
 		key string
 		f   float64

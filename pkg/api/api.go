@@ -52,6 +52,7 @@ type Options struct {
 	Version   string                   // of the server, for the OpenAPI document
 	Asset     func(name string) string // address of a static file of the site: "style.css"
 	Limits    Limits
+	Buckets   *Buckets      // counts the limits, where others count too; nil: made of Limits
 	Heartbeat time.Duration // of event streams; 0 means Heartbeat
 	Log       *slog.Logger
 	Now       func() time.Time
@@ -62,7 +63,6 @@ type server struct {
 	host    string // of PublicURL
 	api     huma.API
 	mux     *http.ServeMux
-	buckets *buckets
 	cross   *http.CrossOriginProtection
 	streams streams
 	decide  sync.Mutex // makes If-Match and the write after it one step; this process is the only writer
@@ -88,10 +88,13 @@ func New(o Options) (http.Handler, error) {
 	if o.Asset == nil {
 		o.Asset = func(name string) string { return "/static/" + name }
 	}
+	if o.Buckets == nil {
+		o.Buckets = NewBuckets(o.Limits, o.Now)
+	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	_, host, _ := strings.Cut(o.PublicURL, "://")
 	s := &server{
-		Options: o, host: host, mux: http.NewServeMux(), buckets: newBuckets(o.Limits, o.Now),
+		Options: o, host: host, mux: http.NewServeMux(),
 		cross: http.NewCrossOriginProtection(), streams: streams{by: map[string]int{}}, running: running{keys: map[string]bool{}},
 	}
 	s.api = huma.NewAPI(s.config(), adapter{s.mux})

@@ -195,7 +195,7 @@ func (s *server) rights() {
 	}, func(ctx context.Context, _ *struct{}) (*limitsOutput, error) {
 		c := callOf(ctx)
 		c.cache = cachePrivate
-		return &limitsOutput{LimitList{s.buckets.left(c)}}, nil
+		return &limitsOutput{LimitList{s.Buckets.left(c)}}, nil
 	})
 }
 
@@ -215,24 +215,4 @@ func (s *server) explain(ctx context.Context, in *explainInput) (*explainOutput,
 	}
 	x, err := s.Accounts.ExplainTo(ctx, p, account.Action(in.Body.Action), pattern[1:])
 	return &explainOutput{x}, err
-}
-
-// left lists the limits of a caller.
-func (b *buckets) left(c *call) []Limit {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var out []Limit
-	for k := range classes {
-		rate, caller := b.rates[k], c.caller
-		if k == failedAuth || k == exchanges {
-			caller = c.addr
-		}
-		l := Limit{Name: classNames[k], PerSecond: rate.PerSecond}
-		if rate.PerSecond > 0 {
-			n := b.get(bucketKey{k, caller}).tokens
-			l.Limit, l.Remaining, l.Reset = rate.Burst, int(n), rate.seconds(float64(rate.Burst)-n)
-		}
-		out = append(out, l)
-	}
-	return out
 }

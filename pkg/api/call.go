@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"net/url"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
@@ -32,24 +31,6 @@ func callOf(ctx context.Context) *call {
 		return &call{r: &http.Request{URL: &url.URL{}, Header: http.Header{}}}
 	}
 	return c
-}
-
-// address is what limits by address count: an IPv4 address, or the /64 that
-// one subscriber has in IPv6.
-func address(remote string) string {
-	ap, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return remote
-	}
-	a := ap.Addr().Unmap().WithZone("")
-	if a.Is4() {
-		return a.String()
-	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		return a.String()
-	}
-	return p.String()
 }
 
 // next is the value of a Link header to the page after this one.

@@ -1,33 +1,30 @@
 package api
 
 import (
-	"container/list"
-	"fmt"
-	"math"
 	"net/http"
-	"strconv"
-	"sync"
 	"time"
 
+	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/limits"
 )
 
 // Rate is a token bucket. The zero Rate is no limit.
-type Rate struct {
-	PerSecond float64 // requests; 0 is no limit
-	Burst     int     // requests at once
-}
+type Rate = limits.Rate
 
-// Limits says how often one caller, a token or else an address, may ask.
+// Limits says how often one caller, an account, a token of the instance or else
+// an address, may ask.
 type Limits struct {
-	Reads      Rate // everything that changes nothing
-	NewPackage Rate // first versions; administrators are exempt
-	NewVersion Rate // further versions; administrators are exempt
-	Yank       Rate // yank, unyank, deprecate
-	Manage     Rate // keys and tokens
-	Exchange   Rate // identity tokens of CI runs, always by address; zero means DefaultExchange
-	Reports    Rate // reports about packages; zero means DefaultReports
-	FailedAuth Rate // bad credentials, always by address; zero means DefaultFailedAuth
+	Reads         Rate // everything that changes nothing
+	Search        Rate // searches and names while typing, besides Reads
+	AnonymousPull Rate // manifests and blobs by those who did not sign in, by address
+	NewPackage    Rate // first versions; administrators are exempt
+	NewVersion    Rate // further versions; administrators are exempt
+	Yank          Rate // yank, unyank, deprecate
+	Manage        Rate // keys and tokens
+	Exchange      Rate // identity tokens of CI runs, always by address; zero means DefaultExchange
+	Reports       Rate // reports about packages; zero means DefaultReports
+	FailedAuth    Rate // bad credentials, always by address; zero means DefaultFailedAuth
 }
 
 // DefaultFailedAuth is how often an address may send bad credentials. Ours: a
@@ -37,18 +34,15 @@ var DefaultFailedAuth = Rate{PerSecond: 0.2, Burst: 20}
 // DefaultReports is how often an address, or an account, may report a package.
 // Ours: somebody who goes through a list of packages reports a few, and nobody
 // reads hundreds.
-var DefaultReports = Rate{PerSecond: 1.0 / 720, Burst: 5}
-
-// maxBuckets bounds the memory of the limits: some 150 bytes each. Who was
-// away longest is forgotten first, which costs us nothing: his bucket is the
-// likeliest to be full.
-const maxBuckets = 1 << 16
+var DefaultReports = limits.Per(5, time.Hour)
 
 // class is what a request counts as.
 type class int
 
 const (
 	reads class = iota
+	searches
+	pulls
 	newPackage
 	newVersion
 	yanks
@@ -59,29 +53,11 @@ const (
 	classes
 )
 
-var classNames = [classes]string{"reads", "new-package", "new-version", "yank", "manage", "exchange", "report", "failed-authentication"}
+// Buckets are the limits, as the registry shares them with the API.
+type Buckets struct{ b *limits.Buckets }
 
-type bucketKey struct {
-	class  class
-	caller string
-}
-
-type bucket struct {
-	key    bucketKey
-	tokens float64
-	at     time.Time
-}
-
-type buckets struct {
-	rates [classes]Rate
-	now   func() time.Time
-
-	mu    sync.Mutex
-	by    map[bucketKey]*list.Element // of *bucket
-	order *list.List                  // the last used first
-}
-
-func newBuckets(l Limits, now func() time.Time) *buckets {
+// NewBuckets returns full buckets; now nil means time.Now.
+func NewBuckets(l Limits, now func() time.Time) *Buckets {
 	if l.FailedAuth.PerSecond == 0 {
 		l.FailedAuth = DefaultFailedAuth
 	}
@@ -91,89 +67,87 @@ func newBuckets(l Limits, now func() time.Time) *buckets {
 	if l.Reports.PerSecond == 0 {
 		l.Reports = DefaultReports
 	}
-	b := &buckets{now: now, by: map[bucketKey]*list.Element{}, order: list.New()}
-	b.rates = [classes]Rate{l.Reads, l.NewPackage, l.NewVersion, l.Yank, l.Manage, l.Exchange, l.Reports, l.FailedAuth}
-	for i := range b.rates {
-		b.rates[i].Burst = max(b.rates[i].Burst, 1)
+	kinds := [classes]limits.Kind{
+		reads: {Name: "reads", Rate: l.Reads}, searches: {Name: "search", Rate: l.Search}, pulls: {Name: "anonymous-pull", Rate: l.AnonymousPull},
+		newPackage: {Name: "new-package", Rate: l.NewPackage}, newVersion: {Name: "new-version", Rate: l.NewVersion},
+		yanks: {Name: "yank", Rate: l.Yank}, manage: {Name: "manage", Rate: l.Manage}, exchanges: {Name: "exchange", Rate: l.Exchange},
+		reports: {Name: "report", Rate: l.Reports}, failedAuth: {Name: "failed-authentication", Rate: l.FailedAuth},
 	}
-	return b
+	return &Buckets{limits.New(kinds[:], now)}
 }
 
-// take takes one token, or says how long to wait for it.
-func (b *buckets) take(c class, caller string, h http.Header) (wait time.Duration, ok bool) {
-	rate := b.rates[c]
-	if rate.PerSecond == 0 {
-		return 0, true
+// caller is whose limits count.
+func caller(p account.Principal, remote string) string {
+	switch {
+	case p.Anonymous():
+		return "address " + limits.Address(remote)
+	case p.Login != "":
+		return "account " + p.Login // however many tokens it has
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	k := b.get(bucketKey{c, caller})
-	if k.tokens < 1 {
-		wait = time.Duration((1 - k.tokens) / rate.PerSecond * float64(time.Second))
-		b.headers(c, k, h)
-		return max(wait, time.Millisecond), false
-	}
-	k.tokens--
-	b.headers(c, k, h)
-	return 0, true
+	return "token " + p.ID
 }
 
-// refund gives back what take took: for an answer that cost nothing.
-func (b *buckets) refund(c class, caller string) {
-	rate := b.rates[c]
-	if rate.PerSecond == 0 {
-		return
+// Pull takes a pull of somebody who did not sign in. This machine is not
+// counted: whoever is on it needs no registry to slow it down.
+func (b *Buckets) Pull(p account.Principal, remote string, h http.Header) error {
+	if !p.Anonymous() || limits.Loopback(remote) {
+		return nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	k := b.get(bucketKey{c, caller})
-	k.tokens = min(k.tokens+1, float64(rate.Burst))
+	return b.b.Take(int(pulls), caller(p, remote), h)
 }
 
-// get returns the bucket, filled up to now. The caller holds the lock.
-func (b *buckets) get(key bucketKey) *bucket {
-	now := b.now()
-	rate := b.rates[key.class]
-	if e, ok := b.by[key]; ok {
-		k := e.Value.(*bucket)
-		if d := now.Sub(k.at).Seconds(); d > 0 {
-			k.tokens = min(k.tokens+d*rate.PerSecond, float64(rate.Burst))
-			k.at = now
+// Publish takes a version that somebody publishes; administrators are exempt.
+func (b *Buckets) Publish(p account.Principal, remote string, isNew bool, h http.Header) error {
+	if p.Admin {
+		return nil
+	}
+	k := newVersion
+	if isNew {
+		k = newPackage
+	}
+	return b.b.Take(int(k), caller(p, remote), h)
+}
+
+// Search takes a search, which this machine's are not counted as either.
+func (b *Buckets) Search(p account.Principal, remote string, h http.Header) error {
+	if p.Anonymous() && limits.Loopback(remote) {
+		return nil
+	}
+	return b.b.Take(int(searches), caller(p, remote), h)
+}
+
+// left lists the limits of a caller.
+func (b *Buckets) left(c *call) []Limit {
+	var out []Limit
+	for k := range classes {
+		caller := c.caller
+		switch k {
+		case failedAuth, exchanges:
+			caller = c.addr
+		case pulls:
+			caller = "address " + c.addr
 		}
-		b.order.MoveToFront(e)
-		return k
+		n := b.b.Left(int(k), caller)
+		l := Limit{Name: n.Name, PerSecond: n.Rate.PerSecond}
+		if l.PerSecond > 0 {
+			l.Limit, l.Remaining, l.Reset = n.Rate.Burst, n.Remaining, n.Reset
+		}
+		out = append(out, l)
 	}
-	if len(b.by) >= maxBuckets {
-		last := b.order.Back()
-		delete(b.by, last.Value.(*bucket).key)
-		b.order.Remove(last)
-	}
-	k := &bucket{key: key, tokens: float64(rate.Burst), at: now}
-	b.by[key] = b.order.PushFront(k)
-	return k
+	return out
 }
-
-// headers says what is left, as draft-ietf-httpapi-ratelimit-headers-10 does.
-func (b *buckets) headers(c class, k *bucket, h http.Header) {
-	rate := b.rates[c]
-	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", classNames[c], rate.Burst, max(rate.seconds(float64(rate.Burst)), 1)))
-	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", classNames[c], int(k.tokens), rate.seconds(float64(rate.Burst)-k.tokens)))
-}
-
-// seconds is how long n tokens take to come back.
-func (r Rate) seconds(n float64) int { return int(math.Ceil(n / r.PerSecond)) }
 
 // limit takes a token for this call, or returns the failure that says when to
 // come back.
 func (s *server) limit(c *call, k class, caller string) error {
-	wait, ok := s.buckets.take(k, caller, c.w.Header())
-	if ok {
+	h := c.w.Header()
+	return tooMany(h, s.Buckets.b.Take(int(k), caller, h))
+}
+
+// tooMany says when to come back.
+func tooMany(h http.Header, err error) error {
+	if err == nil {
 		return nil
 	}
-	secs := int(math.Ceil(wait.Seconds()))
-	return refusal{
-		status: http.StatusTooManyRequests, header: http.Header{"Retry-After": {strconv.Itoa(secs)}},
-		err: clyde.Errorf(clyde.ErrRateLimited, "too many requests of the kind %q", classNames[k]).WithCode("rate_limited").
-			Fix("Wait %d s before the next one.", secs),
-	}
+	return refusal{status: http.StatusTooManyRequests, header: http.Header{"Retry-After": h["Retry-After"]}, err: clyde.AsError(err)}
 }

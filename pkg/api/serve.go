@@ -7,6 +7,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/limits"
 )
 
 // requestID is the field in which pkg/server gives every request its name.
@@ -17,7 +18,7 @@ const exposed = "ETag, Link, Retry-After, RateLimit, RateLimit-Policy, X-Request
 
 // serve is what every request passes: limits, who asks, how often.
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	c := &call{r: r, id: r.Header.Get(requestID), addr: address(r.RemoteAddr)}
+	c := &call{r: r, id: r.Header.Get(requestID), addr: limits.Address(r.RemoteAddr)}
 	out := &reply{w: w, c: c}
 	c.w = out
 	r = r.WithContext(c.in(r.Context()))
@@ -51,13 +52,19 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if safe(r.Method) && (r.URL.Path == base+"/search" || r.URL.Path == base+"/suggest") {
+		if err := tooMany(h, s.Buckets.Search(c.who, r.RemoteAddr, h)); err != nil {
+			s.write(w, r, s.problem(r.Context(), err))
+			return
+		}
+	}
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.unrouted(w, r)
 		return
 	}
 	s.call(out, r)
 	if out.finish() && k == reads {
-		s.buckets.refund(reads, c.caller)
+		s.Buckets.b.Refund(int(reads), c.caller)
 	}
 }
 
@@ -150,10 +157,7 @@ func (s *server) admit(c *call) error {
 		return err
 	}
 	c.who = p
-	c.caller = "token " + p.ID
-	if p.Anonymous() {
-		c.caller = "address " + c.addr
-	}
+	c.caller = caller(p, c.r.RemoteAddr)
 	return nil
 }
 

@@ -119,7 +119,9 @@ func (r *Registry) fail(w http.ResponseWriter, req *http.Request, err error) {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", challenge)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		h.Set("Retry-After", "30")
+		if h.Get("Retry-After") == "" {
+			h.Set("Retry-After", "30")
+		}
 	}
 	b, merr := json.Marshal(ociErrors{[]ociError{o}})
 	if merr != nil {

@@ -112,6 +112,11 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error
 		if err := r.mayPull(req.Context(), c.p, c.repo); err != nil {
 			return err
 		}
+		if r.o.PullLimit != nil {
+			if err := r.o.PullLimit(c.p, req.RemoteAddr, w.Header()); err != nil {
+				return err
+			}
+		}
 		if c.kind == kindManifest {
 			if err := r.refAvailable(req.Context(), c.repo, c.ref); err != nil {
 				return err

@@ -155,6 +155,9 @@ func (r *Registry) servePutManifest(w http.ResponseWriter, req *http.Request, c 
 	if err != nil {
 		return clyde.Errorf(clyde.ErrInvalid, "the manifest was cut off").WithCode("manifest_invalid").Because(err)
 	}
+	if err := r.publishLimit(req, w.Header(), c); err != nil {
+		return err
+	}
 	desc, subject, err := r.storeManifest(req.Context(), c.p, c.repo, c.ref, req.Header.Get("Content-Type"), payload)
 	if err != nil {
 		return err
@@ -168,6 +171,21 @@ func (r *Registry) servePutManifest(w http.ResponseWriter, req *http.Request, c 
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusCreated)
 	return nil
+}
+
+// publishLimit counts what is pushed under a version's tag.
+func (r *Registry) publishLimit(req *http.Request, h http.Header, c call) error {
+	if r.o.PublishLimit == nil || isDigest(c.ref) {
+		return nil
+	}
+	if _, err := clyde.ParseVersion(c.ref); err != nil {
+		return nil
+	}
+	known, err := r.o.DB.HasVersions(req.Context(), c.repo)
+	if err != nil {
+		return err
+	}
+	return r.o.PublishLimit(c.p, req.RemoteAddr, !known, h)
 }
 
 func manifestTooLarge() error {

@@ -80,11 +80,16 @@ type Options struct {
 	Pulled func(repo, digest, userAgent string)
 	// Private reports whether the package is hidden from those without a grant.
 	// It is asked on every request, so it must be fast; nil means none is.
-	Private   func(ctx context.Context, repo string) (bool, error)
-	Accept    string // AcceptPackages (also when empty) or AcceptAny
-	Limits    Limits
-	PublicURL string           // unused by answers, which are relative so that any proxy works; for messages
-	Now       func() time.Time // nil means time.Now
+	Private func(ctx context.Context, repo string) (bool, error)
+	// PullLimit and PublishLimit return clyde.ErrRateLimited when somebody pulls,
+	// or publishes the version of a tag, too often; they say in h what is left.
+	// nil: nobody does.
+	PullLimit    func(p account.Principal, remote string, h http.Header) error
+	PublishLimit func(p account.Principal, remote string, isNew bool, h http.Header) error
+	Accept       string // AcceptPackages (also when empty) or AcceptAny
+	Limits       Limits
+	PublicURL    string           // unused by answers, which are relative so that any proxy works; for messages
+	Now          func() time.Time // nil means time.Now
 }
 
 // Registry is the embedded registry. It is safe for concurrent use.

@@ -4,10 +4,13 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
+	"github.com/clydepm/clyde-registry/config"
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/api"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/limits"
 	"github.com/clydepm/clyde-registry/pkg/store"
 	"github.com/clydepm/clyde-registry/pkg/web"
 )
@@ -33,11 +36,34 @@ func (k keys) RevokeKey(ctx context.Context, by account.Principal, namespace, fi
 // rate is a limit of n requests a second; 0 is none.
 func rate(n float64) api.Rate { return api.Rate{PerSecond: n, Burst: max(int(n*apiBurst), 1)} }
 
+// unlimited is more than a server of ours can answer in a second.
+const unlimited = 1e9
+
+// newLimits counts how often somebody may do what costs or annoys others. What
+// writes_per_second says holds for all writes, beside the limits of their own.
+func newLimits(cfg config.Config, now func() time.Time) *api.Buckets {
+	l, writes := cfg.Limits, rate(cfg.API.WritesPerSecond)
+	own := func(r limits.Rate) limits.Rate { // the stricter one
+		if r.PerSecond == 0 || writes.PerSecond > 0 && writes.PerSecond < r.PerSecond {
+			return writes
+		}
+		return r
+	}
+	reports := limits.Per(l.Reports, time.Hour)
+	if l.Reports == 0 {
+		reports = limits.Rate{PerSecond: unlimited, Burst: unlimited} // the API's zero is its default
+	}
+	return api.NewBuckets(api.Limits{
+		Reads: rate(cfg.API.ReadsPerSecond), Search: limits.Per(l.Searches, time.Minute), AnonymousPull: limits.Per(l.AnonymousPulls, time.Minute),
+		NewPackage: own(limits.Per(l.NewPackages, time.Hour)), NewVersion: own(limits.Per(l.NewVersions, time.Hour)),
+		Yank: own(limits.Per(l.Yanks, time.Hour)), Manage: writes, Reports: reports,
+	}, now)
+}
+
 // api answers the addresses of programs.
 func (s *Server) api(pages *web.Web) (http.Handler, error) {
-	reads, writes := rate(s.cfg.API.ReadsPerSecond), rate(s.cfg.API.WritesPerSecond)
 	return api.New(api.Options{
-		Catalog: s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Trusted: s.Trusted, Idempotent: s.DB.Idempotent, Moderator: s.Moderator, Asset: pages.Asset, Vouched: pages.Vouched,
+		Catalog: s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Trusted: s.Trusted, Idempotent: s.DB.Idempotent, Moderator: s.Moderator, Buckets: s.Limits, Asset: pages.Asset, Vouched: pages.Vouched,
 		Publish: func(ctx context.Context, p account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error) {
 			return s.Ingest.Publish(ctx, s.Registry, p, manifest, archive, mediaType)
 		},
@@ -51,6 +77,5 @@ func (s *Server) api(pages *web.Web) (http.Handler, error) {
 			return nil
 		},
 		PublicURL: s.publicURL, Log: s.Log, Now: s.Now,
-		Limits: api.Limits{Reads: reads, NewPackage: writes, NewVersion: writes, Yank: writes, Manage: writes},
 	})
 }

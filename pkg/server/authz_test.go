@@ -53,6 +53,7 @@ type authzWorld struct {
 func newAuthzWorld(t *testing.T) *authzWorld {
 	t.Helper()
 	c := testConfig(t)
+	c.Limits.Reports = 0 // one address asks for everybody
 	c.API.ReadsPerSecond, c.API.WritesPerSecond = 0, 0
 	now := time.Now()
 	s := start(t, c, Options{Now: func() time.Time { return now }})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/web"
 )
 
@@ -42,6 +43,12 @@ func (s *Server) routes() (http.Handler, error) {
 		case "api":
 			rest.ServeHTTP(w, r)
 		default:
+			if r.URL.Path == "/search" {
+				if err := s.Limits.Search(account.Principal{}, r.RemoteAddr, w.Header()); err != nil {
+					http.Error(w, err.Error()+"; try again in "+w.Header().Get("Retry-After")+" s", http.StatusTooManyRequests)
+					return
+				}
+			}
 			site.ServeHTTP(w, r)
 		}
 	})

@@ -22,6 +22,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/config"
 	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/api"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/content"
 	"github.com/clydepm/clyde-registry/pkg/index"
@@ -50,6 +51,7 @@ type Parts struct {
 	Ingest    *ingest.Ingest
 	Catalog   *catalog.Catalog
 	Moderator *account.Moderator
+	Limits    *api.Buckets
 	Log       *slog.Logger
 	Now       func() time.Time
 
@@ -119,10 +121,11 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	}
 	p.secret = secret
 	p.pulls = &pullCounter{db: p.DB, log: o.Log, now: o.Now}
+	p.Limits = newLimits(cfg, o.Now)
 	p.Registry, err = registry.New(ctx, registry.Options{
 		Root: filepath.Join(p.Dir, "registry"), Secret: secret, DB: p.DB, Accounts: p.Accounts, Log: o.Log, Now: o.Now,
 		Admit:  &ingest.Admitter{DB: p.DB, Accept: cfg.Registry.Accept, Now: o.Now, Log: o.Log},
-		Accept: cfg.Registry.Accept, PublicURL: publicURL, Pulled: p.pulls.pulled,
+		Accept: cfg.Registry.Accept, PublicURL: publicURL, Pulled: p.pulls.pulled, PullLimit: p.Limits.Pull, PublishLimit: p.Limits.Publish,
 		Private: func(ctx context.Context, repo string) (bool, error) {
 			s, err := p.DB.Setting(ctx, repo)
 			return s.Private, err
