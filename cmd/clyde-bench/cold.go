@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -117,10 +116,7 @@ func (b *bench) fill(ctx context.Context, dir string, docs []index.Document) (er
 			return err
 		}
 		d := &docs[i]
-		row, err := json.Marshal(d)
-		if err != nil {
-			return err
-		}
+		row := d.Encode()
 		config := fmt.Appendf(nil, "schema: 1\nname: %q\nversion: %q\ndescription: %q\nlicense: %q\nkeywords: %q\n", d.Name.String(), d.Version, d.Description, d.License, d.Keywords)
 		v, err := clyde.ParseVersion(d.Version)
 		if err != nil {

@@ -52,7 +52,8 @@ func (c *Catalog) visible(p account.Principal, row store.Package) bool {
 func view(row store.Package) (Package, error) {
 	var d index.Document
 	if len(row.Doc) > 0 {
-		if err := json.Unmarshal(row.Doc, &d); err != nil {
+		var err error
+		if d, err = index.DecodeDocument(row.Doc); err != nil {
 			return Package{}, err
 		}
 	}

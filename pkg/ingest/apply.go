@@ -374,8 +374,9 @@ func (in *Ingest) packageRow(ctx context.Context, name clyde.Name, r store.Relea
 		}
 		return p, in.redocument(ctx, &p, latest)
 	}
-	p.Doc, err = json.Marshal(document(name, r, spec, info))
-	return p, err
+	doc := document(name, r, spec, info)
+	p.Doc = doc.Encode()
+	return p, nil
 }
 
 // redocument fills p.Doc from a version that was saved before, the same bytes
@@ -397,8 +398,9 @@ func (in *Ingest) redocument(ctx context.Context, p *store.Package, latest store
 	if err != nil {
 		return err
 	}
-	p.Doc, err = json.Marshal(document(p.Name, full, spec, info))
-	return err
+	doc := document(p.Name, full, spec, info)
+	p.Doc = doc.Encode()
+	return nil
 }
 
 // Latest picks the version shown first: the highest that is neither yanked nor

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -63,8 +62,8 @@ func platforms(supports string) []string {
 
 // complete adds to a stored document what changes without it.
 func complete(p store.Package, dependents int) (index.Document, error) {
-	var d index.Document
-	if err := json.Unmarshal(p.Doc, &d); err != nil {
+	d, err := index.DecodeDocument(p.Doc)
+	if err != nil {
 		return d, err
 	}
 	d.Created, d.Updated = p.Created, p.Updated

@@ -59,7 +59,7 @@ type Package struct {
 	Repo      string // "acme/zlib"
 	Name      clyde.Name
 	Latest    string // version shown first; "" when every version is gone
-	Doc       []byte // JSON of the index.Document, as it is fed to the search engine
+	Doc       []byte // index.Document.Encode of what is fed to the search engine; JSON in rows of earlier releases
 	Created   time.Time
 	Updated   time.Time
 	Versions  int
