@@ -22,6 +22,13 @@ type (
 	GrantRow     = store.Grant
 	PublisherRow = store.Publisher
 	ReportRow    = store.Report
+	Moderation   = store.Moderation
 	AuditRow     = store.AuditEntry
 	AuditFilter  = store.AuditFilter
+)
+
+// States of a report.
+const (
+	ReportOpen   = store.ReportOpen
+	ReportClosed = store.ReportClosed
 )

@@ -30,6 +30,7 @@ type ModerationStore interface {
 	Packages
 	Claim(ctx context.Context, repo, key string) (store.Claim, error)
 	Moderation(ctx context.Context, repo, key string) (store.Moderation, error)
+	Moderations(ctx context.Context, repo string) ([]store.Moderation, error)
 	ModerationList(ctx context.Context, afterRepo, afterKey string, n int) ([]store.Moderation, error)
 	SetModeration(ctx context.Context, m store.Moderation, change store.Change, audit store.AuditEntry) error
 	ClearModeration(ctx context.Context, repo, key string, change store.Change, audit store.AuditEntry) error
@@ -168,6 +169,15 @@ func (d *Moderator) List(ctx context.Context, by Principal, afterRepo, afterKey 
 		return nil, err
 	}
 	return d.DB.ModerationList(ctx, afterRepo, afterKey, n)
+}
+
+// On lists what is withdrawn of one package, by version, for administrators;
+// the version "" is the whole package.
+func (d *Moderator) On(ctx context.Context, by Principal, name clyde.Name) ([]store.Moderation, error) {
+	if err := RequireAdmin(by, "listing what is withdrawn"); err != nil {
+		return nil, err
+	}
+	return d.DB.Moderations(ctx, name.Repo())
 }
 
 // Report files a report about a package, or one version of it. Who may not see

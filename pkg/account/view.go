@@ -226,6 +226,22 @@ func (a *Accounts) Offers(ctx context.Context, by Principal, namespace string) (
 	return a.db.TransfersFrom(ctx, namespace)
 }
 
+// OffersOn lists what waits to be taken over of "@acme/zlib" itself, for its
+// owners, who need not own the namespace.
+func (a *Accounts) OffersOn(ctx context.Context, by Principal, pattern string) (_ []store.Transfer, err error) {
+	defer clyde.Wrap(&err, "account.OffersOn(%s)", pattern)
+	pat, err := repoPattern(pattern)
+	if err != nil {
+		return nil, err
+	}
+	if err := Authorize(by, Own, Resource{Repo: pat, Private: true}); err != nil {
+		return nil, err
+	}
+	ns, _, _ := strings.Cut(pat, "/")
+	ts, err := a.db.TransfersFrom(ctx, ns)
+	return slices.DeleteFunc(ts, func(t store.Transfer) bool { return t.Pattern != pat }), err
+}
+
 // As is what an account holds now, to explain it to an administrator; it
 // authenticates nobody.
 func (a *Accounts) As(ctx context.Context, by Principal, login string) (Principal, error) {

@@ -59,6 +59,10 @@ func (s *Web) accountRoutes() {
 	} {
 		s.mux.Handle("POST "+pattern, s.form(h))
 	}
+	s.settingsRoutes()
+	if s.o.Moderator != nil {
+		s.mux.Handle("GET /admin/reports", s.page(s.administrator(s.adminReports)))
+	}
 }
 
 // form adapts a handler of what a form sends: from our own pages alone, and no
@@ -111,6 +115,10 @@ var notices = map[string]string{
 	"revoked": "The token is revoked. It is refused from now on.", "approved": "Approved. Return to your command line: it goes on by itself.",
 	"claimed": "The namespace is yours.", "requested": "Requested. An administrator decides.", "accepted": "Accepted.", "declined": "Declined.",
 	"invited": "Invited. The role is held once the invitation is accepted.", "waits": "That waits for a second owner now.", "left": "You have left the organisation.",
+	"public": "Everybody sees the package now.", "private": "Nobody without a role sees the package now.", "taken": "The role is taken away.",
+	"uninvited": "The invitation is taken back.", "offered": "Offered. It is theirs once they accept.", "unoffered": "The offer is taken back.",
+	"trusted": "That job may publish now.", "distrusted": "That job may no longer publish.", "yanked": "The version is yanked.", "unyanked": "The version is back.",
+	"moderated": "Decided. It holds from the next request on.", "reported": "Reported. The administrators will look at it.",
 	"denied": "Denied. The command line gets nothing.",
 }
 
@@ -121,11 +129,12 @@ type mine struct {
 	Login  string
 	Admin  bool
 	Notice string
+	Judge  bool // there are reports to decide
 	Recent bool // signed in recently enough for what is dangerous
 }
 
 func (s *Web) mine(r request, tab, title string) mine {
-	m := mine{base: s.base(r, title), Tab: tab, Login: r.who.Login, Admin: r.who.Admin, Notice: notices[r.URL.Query().Get("done")]}
+	m := mine{base: s.base(r, title), Tab: tab, Login: r.who.Login, Admin: r.who.Admin, Judge: s.o.Moderator != nil, Notice: notices[r.URL.Query().Get("done")]}
 	m.NoRobo = true
 	m.Recent = account.RequireRecent(r.who, s.o.Now(), "") == nil
 	return m

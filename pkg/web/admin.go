@@ -15,6 +15,8 @@ type adminPage struct {
 	Requests []account.NameRequest
 	People   []account.Person
 	Reserved []account.ReservedName
+	Reports  []account.ReportRow
+	Closed   bool   // the reports are
 	More     string // address of the page after this one
 }
 
@@ -59,6 +61,18 @@ func (s *Web) adminNames(w http.ResponseWriter, r request) (err error) {
 	return s.render(w, r, http.StatusOK, "account_admin.html", p)
 }
 
+func (s *Web) adminReports(w http.ResponseWriter, r request) (err error) {
+	p := adminPage{mine: s.mine(r, "reports", "Reports"), Closed: r.URL.Query().Get("state") == account.ReportClosed}
+	state := account.ReportOpen
+	if p.Closed {
+		state = account.ReportClosed
+	}
+	if p.Reports, err = s.o.Moderator.Reports(r.Context(), r.who, state, account.MaxReports); err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "account_admin.html", p)
+}
+
 // adminForm carries out one form of administration. All of them need a recent
 // sign in.
 func (s *Web) adminForm(w http.ResponseWriter, r request) error {
@@ -84,6 +98,12 @@ func (s *Web) adminForm(w http.ResponseWriter, r request) error {
 		back, err = "/admin/names", a.ReserveName(ctx, r.who, f.Get("name"), f.Get("why"))
 	case "release":
 		back, err = "/admin/names", a.ReleaseName(ctx, r.who, f.Get("name"))
+	case "report":
+		if s.o.Moderator == nil {
+			return s.missing(w, r)
+		}
+		back = "/admin/reports"
+		_, err = s.o.Moderator.CloseReport(ctx, r.who, f.Get("id"), f.Get("decision"))
 	default:
 		return s.missing(w, r)
 	}

@@ -101,6 +101,9 @@ func (s *Web) answerTransfer(w http.ResponseWriter, r request) error {
 	if err := do(r.Context(), r.who, r.PathValue("id")); err != nil {
 		return err
 	}
+	if org := r.PostFormValue("org"); org != "" {
+		return seeOther(w, r, orgURL(org)+"?done="+done)
+	}
 	return seeOther(w, r, "/account/namespaces?done="+done)
 }
 
@@ -121,6 +124,7 @@ type orgPage struct {
 	Owner   bool
 	Roles   []account.RoleName
 	Waiting []waiting
+	Offers  []account.Transfer // to the organisation, for its owners
 }
 
 // waiting is a change of ownership that a second owner confirms.
@@ -142,6 +146,11 @@ func (s *Web) org(w http.ResponseWriter, r request) error {
 			return err
 		}
 		p.Waiting = append(p.Waiting, waiting{c, changeText(ch), c.AskedBy == r.who.Account})
+	}
+	if p.Owner {
+		if p.Offers, err = s.o.Accounts.Transfers(r.Context(), r.who, v.Name); err != nil {
+			return err
+		}
 	}
 	return s.render(w, r, http.StatusOK, "account_org.html", p)
 }
@@ -177,6 +186,8 @@ func (s *Web) orgForm(w http.ResponseWriter, r request) error {
 	case "invite":
 		done = "invited"
 		_, err = a.Invite(ctx, r.who, org, login, account.RoleName(f.Get("role")))
+	case "uninvite":
+		done, err = "uninvited", a.TakeBack(ctx, r.who, f.Get("id"))
 	case "role":
 		err = waits(a.SetRole(ctx, r.who, org, login, account.RoleName(f.Get("role"))))
 	case "remove":
@@ -229,6 +240,10 @@ func (s *Web) audit(w http.ResponseWriter, r request) error {
 	f.Before = before
 	about := ""
 	if p.Org != "" {
+		// Who does not belong to it is answered as on its own page.
+		if _, err := s.o.Accounts.OrgView(r.Context(), r.who, p.Org); err != nil {
+			return err
+		}
 		about = "org:" + p.Org
 	}
 	if p.Entries, err = s.o.Accounts.AuditFor(r.Context(), r.who, about, f, account.PageRows); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -20,6 +21,8 @@ type head struct {
 	Release catalog.Release
 	Latest  bool
 	Pinned  string // version for links; "" on the package's own page
+	Manages bool   // who looks may open its settings
+	Notice  string
 }
 
 // name reads the package's name out of the path. Done is true when the
@@ -48,6 +51,10 @@ func (s *Web) head(w http.ResponseWriter, r request, tab string) (h head, ref ca
 	h.base, h.Tab = s.base(r, n.String()), tab
 	if h.Package, err = s.o.Catalog.Package(r.Context(), r.who, n); err != nil {
 		return h, ref, false, err
+	}
+	h.Manages = s.manages(r, h.Package, n)
+	if r.who.Session != "" {
+		h.Notice = notices[r.URL.Query().Get("done")]
 	}
 	if ref.Version == "latest" {
 		path := strings.Replace(r.URL.Path, n.Repo()+"/latest", n.Repo()+"/"+h.Package.Latest, 1)
@@ -86,8 +93,9 @@ type packagePage struct {
 	Readme  template.HTML
 	Install []install
 	Headers []string
-	Origin  *origin // nil: not by a CI run
-	More    int     // headers that are not shown
+	Origin  *origin  // nil: not by a CI run
+	More    int      // headers that are not shown
+	Kinds   []string // of reports; none where nobody takes one
 }
 
 // shownHeaders is how many public headers the page lists.
@@ -106,6 +114,9 @@ func (s *Web) pkg(w http.ResponseWriter, r request) error {
 		return err
 	}
 	p := packagePage{head: h, Facts: factsOf(h), Origin: originOf(h.Release)}
+	if s.o.Moderator != nil && r.who.Session != "" {
+		p.Kinds = account.ReportKinds
+	}
 	if h.Release.Version != "" {
 		readme, err := s.o.Catalog.Readme(r.Context(), r.who, ref)
 		if err != nil && !errors.Is(err, clyde.ErrNotFound) {

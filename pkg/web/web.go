@@ -41,6 +41,9 @@ type Catalog interface {
 	Candidates(ctx context.Context, p account.Principal, base string) ([]catalog.Package, error)
 	Recent(ctx context.Context, p account.Principal, sort index.Sort, n int) ([]catalog.Package, error)
 	Stats(ctx context.Context) (catalog.Stats, error)
+	SetAccess(ctx context.Context, p account.Principal, name clyde.Name, private bool) (catalog.Package, error)
+	Deprecate(ctx context.Context, p account.Principal, name clyde.Name, d catalog.Deprecation) (catalog.Package, error)
+	Yank(ctx context.Context, p account.Principal, ref catalog.Ref, req catalog.YankRequest) (catalog.Release, error)
 }
 
 // Options are what New needs; Log and Now may be nil.
@@ -56,6 +59,9 @@ type Options struct {
 	Accounts  *account.Accounts
 	SignIn    *signin.SignIn
 	Passwords bool // accounts that have one may sign in with it
+
+	Trusted   *account.Trusted   // nil: no trusted publishing
+	Moderator *account.Moderator // nil: no reports, and nothing is withdrawn
 }
 
 // Web is the pages.

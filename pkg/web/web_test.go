@@ -130,6 +130,30 @@ func (s *shelf) Stats(context.Context) (catalog.Stats, error) {
 	return catalog.Stats{Packages: 3658, Releases: 12345}, s.err
 }
 
+func (s *shelf) SetAccess(_ context.Context, _ account.Principal, _ clyde.Name, private bool) (catalog.Package, error) {
+	s.pkg.Private = private
+	return s.pkg, s.err
+}
+
+func (s *shelf) Deprecate(_ context.Context, _ account.Principal, _ clyde.Name, d catalog.Deprecation) (catalog.Package, error) {
+	s.pkg.Deprecated, s.pkg.ReplacedBy = d.Message, d.ReplacedBy
+	return s.pkg, s.err
+}
+
+func (s *shelf) Yank(_ context.Context, p account.Principal, ref catalog.Ref, req catalog.YankRequest) (catalog.Release, error) {
+	for i := range s.rels {
+		if s.rels[i].Version != ref.Version {
+			continue
+		}
+		s.rels[i].Yanked = nil
+		if req.Yanked {
+			s.rels[i].Yanked = &store.Yank{Reason: req.Reason, Text: req.Text, By: p.String()}
+		}
+		return s.rels[i], nil
+	}
+	return catalog.Release{}, clyde.Errorf(clyde.ErrNotFound, "%s has no version %s", ref.Name, ref.Version)
+}
+
 const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 func newShelf() *shelf {
