@@ -41,6 +41,7 @@ var layer = map[string]int{
 	"pkg/account":                   30,
 	"pkg/account/signin":            31, // who a provider vouched for
 	"pkg/account/signin/signintest": 32,
+	"pkg/notice":                    21, // mail about what the log and the feed say
 	"pkg/content":                   30,
 	"pkg/catalog":                   31, // asks account and content
 	"pkg/ingest":                    31,

@@ -23,6 +23,7 @@ type Config struct {
 	SignIn            SignIn            `yaml:"signin"`
 	TrustedPublishing TrustedPublishing `yaml:"trusted_publishing"`
 	Limits            Limits            `yaml:"limits"`
+	Mail              Mail              `yaml:"mail"`
 	Audit             Audit             `yaml:"audit"`
 	Metrics           Metrics           `yaml:"metrics"`
 	Log               Log               `yaml:"log"`
@@ -109,6 +110,16 @@ type Limits struct {
 	AnonymousPulls int `yaml:"anonymous_pulls_per_minute"` // manifests and blobs
 }
 
+// Mail sends notices to people; without addr, none.
+type Mail struct {
+	Addr         string `yaml:"addr"`          // host:port of the mail server
+	From         string `yaml:"from"`          // "Clyde Registry <registry@acme.example>"
+	User         string `yaml:"user"`          // empty: without signing in
+	Password     string `yaml:"password"`      //
+	PasswordFile string `yaml:"password_file"` // read at start, in place of password
+	Security     string `yaml:"security"`      // starttls | tls | none
+}
+
 // Audit configures the log of who did what.
 type Audit struct {
 	Retention time.Duration `yaml:"retention"` // older months go to files under data.dir/audit; 0 keeps all in the database
@@ -147,6 +158,7 @@ func Default() Config {
 		SignIn:            SignIn{Passwords: true, OIDC: []OIDCProvider{}},
 		TrustedPublishing: defaultTrusted(),
 		Limits:            Limits{NewPackages: 100, NewVersions: 1000, Yanks: 1000, Searches: 600, Reports: 5, AnonymousPulls: 12_000},
+		Mail:              Mail{Security: "starttls"},
 		Audit:             Audit{Retention: AuditRetention},
 		Log:               Log{Level: "info", Format: "text"},
 	}

@@ -108,6 +108,7 @@ func (c Config) Redacted() Config {
 		}
 	}
 	hide(&c.SignIn.GitHub.ClientSecret)
+	hide(&c.Mail.Password)
 	c.SignIn.OIDC = slices.Clone(c.SignIn.OIDC)
 	for i := range c.SignIn.OIDC {
 		hide(&c.SignIn.OIDC[i].ClientSecret)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -81,6 +82,7 @@ func (c Config) Validate() error {
 	if r := c.Audit.Retention; r != 0 && r < minAuditRetention {
 		p.add("audit.retention: %s; want at least %s, or 0 to keep all in the database", r, minAuditRetention)
 	}
+	c.Mail.validate(&p)
 	c.validateTLS(&p)
 	c.SignIn.validate(&p)
 	c.TrustedPublishing.validate(&p)
@@ -88,6 +90,29 @@ func (c Config) Validate() error {
 	checkOneOf(&p, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	checkOneOf(&p, "log.format", c.Log.Format, "text", "json")
 	return errors.Join(p...)
+}
+
+func (m Mail) validate(p *problems) {
+	checkOneOf(p, "mail.security", m.Security, "starttls", "tls", "none")
+	if m.Addr == "" {
+		if m != (Mail{Security: m.Security}) {
+			p.add("mail.addr: is empty, so the rest of mail sends nothing")
+		}
+		return
+	}
+	checkAddr(p, "mail.addr", m.Addr)
+	if _, err := mail.ParseAddress(m.From); err != nil {
+		p.add("mail.from: %q: want an address such as Clyde Registry <registry@acme.example>", m.From)
+	}
+	if m.Password != "" && m.PasswordFile != "" {
+		p.add("mail: use password or password_file, not both")
+	}
+	if (m.User == "") != (m.Password == "" && m.PasswordFile == "") {
+		p.add("mail: user and password belong together")
+	}
+	if m.User != "" && m.Security == "none" {
+		p.add("mail.security: none sends the password in plain; use starttls or tls")
+	}
 }
 
 // minAuditRetention leaves at least a month to be read. Ours.

@@ -28,6 +28,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/index"
 	"github.com/clydepm/clyde-registry/pkg/index/memory"
 	"github.com/clydepm/clyde-registry/pkg/ingest"
+	"github.com/clydepm/clyde-registry/pkg/notice"
 	"github.com/clydepm/clyde-registry/pkg/registry"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
@@ -73,6 +74,7 @@ type Server struct {
 	indexed   atomic.Bool // the search index holds everything
 	tls       *tls.Config
 	stats     *metrics
+	notifier  *notice.Notifier // nil: no mail
 }
 
 // Open opens the data directory, which it locks, and everything kept in it. On
@@ -202,6 +204,9 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *Server, err erro
 	}
 	s.onClose(closeListener(ln))
 	s.stats = newMetrics(s.Parts)
+	if s.notifier, err = s.newNotifier(); err != nil {
+		return nil, err
+	}
 	if s.handler, err = s.routes(); err != nil {
 		return nil, err
 	}
@@ -313,6 +318,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return s.Ingest.Run(ctx) })
 	g.Go(func() error { return s.Registry.Run(ctx) })
+	g.Go(func() error { return s.tell(ctx) })
 	g.Go(func() error { return s.keepAudit(ctx, s.cfg.Audit.Retention) })
 	g.Go(func() error { return s.pulls.run(ctx) })
 	return g.Wait()

@@ -55,3 +55,12 @@ SELECT 1;
 -- name: QuickCheck
 -- SQLite only.
 PRAGMA quick_check(10);
+
+-- name: Cursor
+SELECT CAST(value AS BIGINT) FROM meta WHERE name = $1;
+
+-- name: SetCursor
+INSERT INTO meta (name, value) VALUES ($1, CAST($2 AS TEXT)) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: LastChange
+SELECT COALESCE(MAX(seq), 0) FROM change;
