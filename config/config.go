@@ -65,6 +65,9 @@ type Registry struct {
 type API struct {
 	ReadsPerSecond  float64 `yaml:"reads_per_second"`  // per token or address; 0 is no limit
 	WritesPerSecond float64 `yaml:"writes_per_second"` // per token or address; 0 is no limit
+	// SecretScanningKeys is where GitHub publishes the keys that sign reports of
+	// leaked tokens; "" takes no reports.
+	SecretScanningKeys string `yaml:"secret_scanning_keys"`
 }
 
 // SignIn says how people sign in on the pages.

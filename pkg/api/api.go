@@ -45,6 +45,8 @@ type Options struct {
 	Idempotent func(ctx context.Context, principal, key string, reply []byte) (stored []byte, found bool, err error)
 	// Ready returns nil when the database answers and the search index is whole.
 	Ready func(ctx context.Context) error
+	// LeakKeys verifies reports of secret scanning; nil takes none.
+	LeakKeys *account.LeakKeys
 	// Vouched returns the names that a provider vouched for just now, for the
 	// session that r belongs to. nil: none.
 	Vouched   func(r *http.Request, session string) []string
@@ -108,6 +110,7 @@ func New(o Options) (http.Handler, error) {
 	s.changes()
 	s.keys()
 	s.tokens()
+	s.leaked()
 	s.devices()
 	s.people()
 	s.orgs()

@@ -101,6 +101,7 @@ func peopleReplies() map[string]any {
 		"moderate-version": exampleModeration, "moderate-package": Moderation{Package: "@acme/zlip", State: "removed", Reason: "It takes the name of another package.", By: "admin", At: exampleTime},
 		"list-moderation": ModerationList{Items: []Moderation{exampleModeration}},
 		"report-package":  exampleReport, "list-reports": ReportList{[]Report{exampleReport}}, "close-report": closed,
+		"report-leaks":   []LeakResult{{Token: "clyde_…", Type: "clyde_token", Label: "true_positive"}},
 		"get-rate-limit": LimitList{[]Limit{{Name: "reads", Limit: 500, PerSecond: 50, Remaining: 499, Reset: 1}}},
 	}
 }
@@ -173,6 +174,7 @@ var requests = map[string]any{
 	},
 	"add-key": KeyRequest{Name: "alice", PEM: exampleKey.PEM},
 
+	"report-leaks":   []map[string]string{{"token": "clyde_…", "type": "clyde_token", "url": "https://github.com/acme/zlib/blob/main/.env", "source": "content"}},
 	"update-account": AccountRequest{Name: "Alice"}, "suspend-account": Suspension{Why: "It publishes malware."},
 	"answer-invitation": Answer{Accept: true}, "answer-transfer": Answer{Accept: true}, "confirm-change": Answer{Accept: true},
 	"create-organisation": OrganisationRequest{Name: "acme", Display: "Acme, Inc."}, "set-switches": Switches{SignedOnly: true, Creators: "maintainer"},

@@ -108,6 +108,8 @@ func (s *server) operation(op *huma.Operation) pageOperation {
 			out.Body = ct
 			if m.Schema != nil && m.Schema.Ref != "" {
 				out.Body = last(m.Schema.Ref)
+			} else if m.Schema != nil && m.Schema.Type == "array" {
+				_, out.Body = schemaType(m.Schema)
 			}
 		}
 	}

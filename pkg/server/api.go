@@ -62,8 +62,13 @@ func newLimits(cfg config.Config, now func() time.Time) *api.Buckets {
 
 // api answers the addresses of programs.
 func (s *Server) api(pages *web.Web) (http.Handler, error) {
+	var leaks *account.LeakKeys
+	if u := s.cfg.API.SecretScanningKeys; u != "" {
+		leaks = account.NewLeakKeys(u, nil, s.Now)
+	}
 	return api.New(api.Options{
-		Catalog: s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Trusted: s.Trusted, Idempotent: s.DB.Idempotent, Moderator: s.Moderator, Buckets: s.Limits, Asset: pages.Asset, Vouched: pages.Vouched,
+		LeakKeys: leaks,
+		Catalog:  s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Trusted: s.Trusted, Idempotent: s.DB.Idempotent, Moderator: s.Moderator, Buckets: s.Limits, Asset: pages.Asset, Vouched: pages.Vouched,
 		Publish: func(ctx context.Context, p account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error) {
 			return s.Ingest.Publish(ctx, s.Registry, p, manifest, archive, mediaType)
 		},
