@@ -128,7 +128,7 @@ type Grant struct {
 	Pattern    string // "acme/zlib" or "acme/*"
 	HolderKind string // OwnerAccount or HolderTeam
 	Holder     int64
-	HolderName string // joined
+	HolderName string // login, or "org/team"; joined
 	Role       string
 	By         string
 	Created    time.Time

@@ -28,6 +28,16 @@ func TestOrganisation(t *testing.T) {
 	ada, bob, eve := w.person("ada", false), w.person("bob", false), w.person("eve", false)
 	ada.want("/orgs", url.Values{"name": {"acme"}, "display": {"Acme Inc."}}, "/orgs/acme?done=saved")
 	ada.want("/orgs/acme/invite", url.Values{"login": {"bob"}, "role": {"publisher"}}, "/orgs/acme?done=invited")
+	_, mistake, _ := strings.Cut(ada.get("/orgs/acme").body, `name="id" value="`)
+	mistake, _, _ = strings.Cut(mistake, `"`)
+	if p := bob.post("/orgs/acme/uninvite", url.Values{"id": {mistake}}); p.status != 404 {
+		t.Errorf("bob took back what ada sent: %d", p.status)
+	}
+	ada.want("/orgs/acme/uninvite", url.Values{"id": {mistake}}, "/orgs/acme?done=uninvited")
+	if p := bob.get("/account/namespaces"); strings.Contains(p.body, "/account/invitations/") {
+		t.Error("an invitation that was taken back waits still")
+	}
+	ada.want("/orgs/acme/invite", url.Values{"login": {"bob"}, "role": {"publisher"}}, "/orgs/acme?done=invited")
 	list := bob.get("/account/namespaces").body
 	_, id, ok := strings.Cut(list, `action="/account/invitations/`)
 	if !ok {
@@ -41,8 +51,10 @@ func TestOrganisation(t *testing.T) {
 	if p := bob.get("/orgs/acme"); p.status != 200 || strings.Contains(p.body, "/orgs/acme/invite") {
 		t.Errorf("bob's view = %d, with an owner's forms: %t", p.status, strings.Contains(p.body, "/orgs/acme/invite"))
 	}
-	for _, org := range []string{"acme", "none"} {
-		if p := eve.get("/orgs/" + org); p.status != 404 || !strings.Contains(p.body, "you are in no organisation "+org) {
+	for _, org := range []string{"acme", "none", "acme/audit", "none/audit"} {
+		p := eve.get("/orgs/" + org)
+		org, _, _ = strings.Cut(org, "/")
+		if p.status != 404 || !strings.Contains(p.body, "you are in no organisation "+org) {
 			t.Errorf("eve sees %s: %d", org, p.status)
 		}
 	}
@@ -130,7 +142,7 @@ func TestAdministration(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	root, eve := w.person("root-admin", true), w.person("eve", false)
-	for _, path := range []string{"/admin", "/admin/accounts", "/admin/names", "/admin/audit"} {
+	for _, path := range []string{"/admin", "/admin/reports", "/admin/accounts", "/admin/names", "/admin/audit"} {
 		if p := root.get(path); p.status != 200 || !strings.Contains(p.header.Get("Cache-Control"), "no-store") {
 			t.Errorf("GET %s = %d, %q", path, p.status, p.header.Get("Cache-Control"))
 		}

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"html"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/account/oidc"
 	"github.com/clydepm/clyde-registry/pkg/account/signin"
 	"github.com/clydepm/clyde-registry/pkg/account/signin/signintest"
 	"github.com/clydepm/clyde-registry/pkg/store"
@@ -50,6 +52,7 @@ type town struct {
 	accounts *account.Accounts
 	db       *store.DB
 	clock    *clock
+	shelf    *shelf
 	sso, hub *signintest.Provider
 }
 
@@ -78,8 +81,20 @@ func newTown(t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.shelf = newShelf()
+	trusted, err := account.NewTrusted(account.TrustedOptions{
+		DB: w.db, Verifier: oidc.New(oidc.Options{Now: w.clock.now}), Audience: "registry.example.org", Now: w.clock.now, Issuers: []account.TrustedIssuer{
+			{Name: "github", URL: account.GitHubIssuer, Kind: account.KindGitHub}, {Name: "gitlab", URL: account.GitLabIssuer, Kind: account.KindGitLab},
+			{Name: "forge", URL: "https://forge.example.org", Kind: account.KindForgejo}, {Name: "build", URL: "https://build.example.org", Kind: account.KindGeneric},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	moderator := &account.Moderator{DB: w.db, Now: w.clock.now, Changed: func(context.Context, string) error { return nil }}
 	pages, err := web.New(web.Options{
-		Catalog: &shelf{}, Auth: w.accounts.Authenticate, PublicURL: w.url, Host: "localhost", Now: w.clock.now, Accounts: w.accounts, SignIn: in, Passwords: true,
+		Trusted: trusted, Moderator: moderator,
+		Catalog: w.shelf, Auth: w.accounts.Authenticate, PublicURL: w.url, Host: "localhost", Now: w.clock.now, Accounts: w.accounts, SignIn: in, Passwords: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -54,10 +54,11 @@ SET role = excluded.role, actor = excluded.actor, created_ms = excluded.created_
 DELETE FROM pkg_grant WHERE pattern = $1 AND holder_kind = $2 AND holder = $3;
 
 -- name: Grants
-SELECT g.pattern, g.holder_kind, g.holder, COALESCE(a.login, t.name, ''), g.role, g.actor, g.created_ms
+SELECT g.pattern, g.holder_kind, g.holder, COALESCE(a.login, o.name || '/' || t.name, ''), g.role, g.actor, g.created_ms
 FROM pkg_grant g
 LEFT JOIN account a ON g.holder_kind = 'account' AND a.id = g.holder
 LEFT JOIN team t ON g.holder_kind = 'team' AND t.id = g.holder
+LEFT JOIN org o ON o.id = t.org
 WHERE g.namespace = $1 ORDER BY g.pattern;
 
 -- name: RemoveGrantsOn
