@@ -55,6 +55,18 @@ func Run(t *testing.T, open Open) {
 		{"Audit", testAudit},
 		{"Idempotent", testIdempotent},
 		{"Derived", testDerived},
+		{"Sessions", testSessions},
+		{"Devices", testDevices},
+		{"Moderation", testModeration},
+		{"BlobHolders", testBlobHolders},
+		{"Reports", testReports},
+		{"JTI", testJTI},
+		{"Confirmations", testConfirmations},
+		{"Transfers", testTransfers},
+		{"Names", testNames},
+		{"Publications", testPublications},
+		{"Grants", testGrants},
+		{"Cursors", testCursors},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
