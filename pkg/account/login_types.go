@@ -2,8 +2,9 @@ package account
 
 import "github.com/clydepm/clyde-registry/pkg/store"
 
-// Rows as the pages show them, under names that let pkg/web do without
+// The rows below are what pages show, under names that let pkg/web do without
 // pkg/store, where it has no business.
+
 type (
 	Person       = store.Account
 	Identity     = store.Identity

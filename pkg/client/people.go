@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -146,11 +147,11 @@ type Explanation struct {
 
 // path joins parts of an address, escaped.
 func path(parts ...string) string {
-	out := ""
+	var out strings.Builder
 	for _, p := range parts {
-		out += "/" + url.PathEscape(p)
+		out.WriteString("/" + url.PathEscape(p))
 	}
-	return out
+	return out.String()
 }
 
 // patternPath is where the API has what belongs to "@acme/zlib" or "@acme/*".

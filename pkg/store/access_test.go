@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,10 +47,5 @@ func TestChangesAccess(t *testing.T) {
 }
 
 func isAccessTable(name string) bool {
-	for _, t := range accessTables {
-		if t == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(accessTables, name)
 }
