@@ -24,7 +24,7 @@ func list(format string, n int) string {
 // together can be thousands of times its size. Not parallel: it measures what
 // the process allocates.
 func TestManifestMemory(t *testing.T) {
-	const most = 256 << 20 // bytes; yaml.v3 itself takes some 50 MB for 100,000 values
+	const most = raceCost * 256 << 20 // bytes; yaml.v3 itself takes some 50 MB for 100,000 values
 	key := "x-" + strings.Repeat("~", clyde.MaxKeyLen-2)
 	deep := func(leaf string) string {
 		open := strings.Repeat("{"+key+": ", clyde.MaxManifestDepth-2)

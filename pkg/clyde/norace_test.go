@@ -1,0 +1,5 @@
+//go:build !race
+
+package clyde_test
+
+const raceCost = 1
