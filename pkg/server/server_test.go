@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -295,11 +296,28 @@ func TestTrustedProxies(t *testing.T) {
 	}
 }
 
+// words is a log that a running server writes to while a test reads it.
+type words struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (w *words) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.Write(b)
+}
+
+func (w *words) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.String()
+}
+
 func TestObserve(t *testing.T) {
 	t.Parallel()
-	var log bytes.Buffer
-	s := start(t, testConfig(t), Options{})
-	s.Log = slog.New(slog.NewTextHandler(&log, nil))
+	var log words
+	s := start(t, testConfig(t), Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	h := s.observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/panic" {
 			panic("secret words")
