@@ -23,6 +23,7 @@ var layer = map[string]int{
 
 	"pkg/jobs":     10,
 	"pkg/limits":   10, // counts; knows neither what nor whom
+	"pkg/keylock":  10, // a mutex for each key
 	"pkg/markdown": 10,
 	"pkg/resolve":  10,
 

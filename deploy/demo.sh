@@ -154,7 +154,13 @@ refused 10 clyde publish ward
 
 step "one byte changed in the registry's own storage: the client notices"
 digest=$(clyde info @demo/ward --json | sed -n 's/.*"source_digest": *"sha256:\([0-9a-f]*\)".*/\1/p')
-blob=$(find "$tmp/data/registry" -path "*$digest/data")
+blob= i=0
+while [ -z "$blob" ]; do # what was pushed lies in the journal until the registry is idle
+	[ $i -lt 300 ] || { echo "demo: the registry has not written $digest out" >&2; exit 1; }
+	i=$((i + 1))
+	sleep 0.1
+	blob=$(find "$tmp/data/registry" -path "*$digest/data")
+done
 cp "$blob" "$tmp/good"
 printf '%s$ printf X | dd of=data/registry/…/%s/data bs=1 seek=100 conv=notrunc%s\n' "$bold" "$digest" "$plain"
 printf X | dd "of=$blob" bs=1 seek=100 conv=notrunc 2>/dev/null

@@ -153,30 +153,11 @@ func (a *app) showReply(resp *http.Response, include bool) error {
 	return nil
 }
 
-// replyKinds maps a status to the kind of failure that sets the exit status.
-var replyKinds = map[int]error{
-	http.StatusUnauthorized:          clyde.ErrUnauthenticated,
-	http.StatusForbidden:             clyde.ErrDenied,
-	http.StatusNotFound:              clyde.ErrNotFound,
-	http.StatusGone:                  clyde.ErrNotFound,
-	http.StatusConflict:              clyde.ErrConflict,
-	http.StatusPreconditionFailed:    clyde.ErrConflict,
-	http.StatusBadRequest:            clyde.ErrInvalid,
-	http.StatusUnprocessableEntity:   clyde.ErrInvalid,
-	http.StatusRequestEntityTooLarge: clyde.ErrTooLarge,
-	http.StatusTooManyRequests:       clyde.ErrRateLimited,
-}
-
 // replyError is the failure that a reply which was printed amounts to, or nil.
 func replyError(method, path string, resp *http.Response) error {
-	kind := replyKinds[resp.StatusCode]
-	switch {
-	case resp.StatusCode < 400:
+	kind := clyde.KindOfStatus(resp.StatusCode)
+	if kind == nil {
 		return nil
-	case kind == nil && resp.StatusCode >= 500:
-		kind = clyde.ErrUnavailable
-	case kind == nil:
-		kind = clyde.ErrInvalid
 	}
 	return replied{fmt.Errorf("%s %s answered %s: %w", method, path, resp.Status, kind)}
 }

@@ -14,32 +14,6 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
-// kinds maps a status to what a program asks for.
-var kinds = map[int]error{
-	http.StatusBadRequest:                   clyde.ErrInvalid,
-	http.StatusUnauthorized:                 clyde.ErrUnauthenticated,
-	http.StatusForbidden:                    clyde.ErrDenied,
-	http.StatusNotFound:                     clyde.ErrNotFound,
-	http.StatusMethodNotAllowed:             clyde.ErrInvalid,
-	http.StatusNotAcceptable:                clyde.ErrInvalid,
-	http.StatusConflict:                     clyde.ErrConflict,
-	http.StatusGone:                         clyde.ErrNotFound,
-	http.StatusPreconditionFailed:           clyde.ErrConflict,
-	http.StatusRequestEntityTooLarge:        clyde.ErrTooLarge,
-	http.StatusUnsupportedMediaType:         clyde.ErrInvalid,
-	http.StatusRequestedRangeNotSatisfiable: clyde.ErrInvalid,
-	http.StatusUnprocessableEntity:          clyde.ErrInvalid,
-	http.StatusTooManyRequests:              clyde.ErrRateLimited,
-}
-
-// codeKinds are our registry's codes whose kind the status hides: OCI clients
-// understand 403 and show its message, so that a conflict travels as one.
-var codeKinds = map[string]error{
-	"version_exists":   clyde.ErrConflict,
-	"version_reserved": clyde.ErrConflict,
-	"name_too_close":   clyde.ErrConflict,
-}
-
 // lasting are codes of 429 that waiting a minute does not mend.
 var lasting = map[string]bool{"quota_exceeded": true}
 
@@ -57,6 +31,7 @@ type ociReply struct {
 
 type ociDetail struct {
 	Code     string         `json:"code"`
+	Kind     string         `json:"kind"`
 	Fixes    []string       `json:"fixes"`
 	Problems clyde.Problems `json:"problems"`
 }
@@ -104,8 +79,8 @@ func (c *Client) transient(resp *http.Response, e *clyde.Error) error {
 
 // parseRefusal makes the error of a reply with this body.
 func (c *Client) parseRefusal(resp *http.Response, body []byte) *clyde.Error {
-	kind := kinds[resp.StatusCode]
-	if kind == nil {
+	kind := clyde.KindOfStatus(resp.StatusCode)
+	if kind == nil { // a success or a redirect that nobody asked for
 		kind = clyde.ErrUnavailable
 	}
 	cause := statusError(resp.StatusCode)
@@ -138,7 +113,9 @@ func (c *Client) parseRefusal(resp *http.Response, body []byte) *clyde.Error {
 		}
 		msg = host + ": " + msg
 	}
-	if k := codeKinds[e.Code]; k != nil {
+	// OCI clients understand 403 and show its message, so that our registry
+	// sends a conflict as one, and says so.
+	if k := clyde.KindNamed(d.Kind); k != nil {
 		e.Kind = k
 	}
 	if !codeRE.MatchString(e.Code) {

@@ -23,27 +23,10 @@ type problemDocument struct {
 
 type problemItem = clyde.Problem
 
-// kinds maps a status to what a program asks for.
-var kinds = map[int]error{
-	http.StatusBadRequest:            clyde.ErrInvalid,
-	http.StatusUnauthorized:          clyde.ErrUnauthenticated,
-	http.StatusForbidden:             clyde.ErrDenied,
-	http.StatusNotFound:              clyde.ErrNotFound,
-	http.StatusMethodNotAllowed:      clyde.ErrInvalid,
-	http.StatusNotAcceptable:         clyde.ErrInvalid,
-	http.StatusConflict:              clyde.ErrConflict,
-	http.StatusGone:                  clyde.ErrNotFound,
-	http.StatusPreconditionFailed:    clyde.ErrConflict,
-	http.StatusRequestEntityTooLarge: clyde.ErrTooLarge,
-	http.StatusUnsupportedMediaType:  clyde.ErrInvalid,
-	http.StatusUnprocessableEntity:   clyde.ErrInvalid,
-	http.StatusTooManyRequests:       clyde.ErrRateLimited,
-}
-
 // problem reads a reply that is no success as the error that it describes.
 func (c *Client) problem(resp *http.Response) error {
-	kind := kinds[resp.StatusCode]
-	if kind == nil {
+	kind := clyde.KindOfStatus(resp.StatusCode)
+	if kind == nil { // a success or a redirect that nobody asked for
 		kind = clyde.ErrUnavailable
 	}
 	var d problemDocument

@@ -16,6 +16,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/content"
 	"github.com/clydepm/clyde-registry/pkg/index"
+	"github.com/clydepm/clyde-registry/pkg/keylock"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
@@ -30,8 +31,8 @@ type Ingest struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 
-	repos   keyedMutex // held while a repository's rows are read and written again
-	refresh keyedMutex // held while a package is read and given to the engine; taken last
+	repos   keylock.Locks // held while a repository's rows are read and written again
+	refresh keylock.Locks // held while a package is read and given to the engine; taken last
 }
 
 // Apply makes true what ev hints at. It is idempotent, and believes nothing but
@@ -48,7 +49,7 @@ func (in *Ingest) apply(ctx context.Context, ev clyde.Event) (changed bool, err 
 	defer clyde.Wrap(&err, "ingest.Apply(%s:%s@%s)", ev.Repo, ev.Tag, ev.Digest)
 	// A publish through the API applies its own event beside the inbox: what
 	// one has read the other must not overwrite.
-	defer in.repos.lock(ev.Repo)()
+	defer in.repos.Lock(ev.Repo)()
 	if ev.Action == clyde.ActionDelete {
 		return in.applyDelete(ctx, ev)
 	}
@@ -300,7 +301,7 @@ func (in *Ingest) ReverifyNamespace(ctx context.Context, namespace string) error
 
 // reverifyLocked is reverify for callers that do not hold the repository.
 func (in *Ingest) reverifyLocked(ctx context.Context, repo, subject string) (changed bool, err error) {
-	defer in.repos.lock(repo)()
+	defer in.repos.Lock(repo)()
 	return in.reverify(ctx, repo, subject, "")
 }
 

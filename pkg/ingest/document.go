@@ -74,7 +74,7 @@ func complete(p store.Package, dependents int) (index.Document, error) {
 // Refresh makes the search engine say what the database says of one package.
 func (in *Ingest) Refresh(ctx context.Context, repo string) error {
 	// Two at once would race to give the engine what each has read.
-	defer in.refresh.lock(repo)()
+	defer in.refresh.Lock(repo)()
 	p, err := in.DB.Package(ctx, repo)
 	if errors.Is(err, clyde.ErrNotFound) || err == nil && len(p.Doc) == 0 {
 		return in.Engine.Delete(ctx, repo)
@@ -140,7 +140,7 @@ func (in *Ingest) refreshAll(ctx context.Context, repo string, before []string) 
 // Relatest makes package row and search engine true again after something
 // besides a publish changed: a yank, the access, a deprecation.
 func (in *Ingest) Relatest(ctx context.Context, repo string) error {
-	defer in.repos.lock(repo)()
+	defer in.repos.Lock(repo)()
 	targets, err := in.targets(ctx, repo)
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ type ociError struct {
 
 type ociDetail struct {
 	Code     string         `json:"code,omitempty"` // ours, stable
+	Kind     string         `json:"kind,omitempty"` // clyde.KindName, since 403 is sent for conflicts too
 	Fixes    []string       `json:"fixes,omitempty"`
 	Problems clyde.Problems `json:"problems,omitempty"`
 }
@@ -107,7 +108,7 @@ func (r *Registry) fail(w http.ResponseWriter, req *http.Request, err error) {
 	}
 	o := ociError{Code: code, Message: msg}
 	if e.Code != "" || len(e.Fixes) > 0 || len(e.Problems) > 0 {
-		o.Detail = &ociDetail{Code: e.Code, Fixes: e.Fixes, Problems: e.Problems}
+		o.Detail = &ociDetail{Code: e.Code, Kind: clyde.KindName(e.Kind), Fixes: e.Fixes, Problems: e.Problems}
 	}
 	h := w.Header()
 	for _, k := range []string{"Docker-Content-Digest", "ETag", "Location", "Content-Length", "Content-Disposition", "OCI-Subject"} {

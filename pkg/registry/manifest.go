@@ -214,7 +214,7 @@ func (r *Registry) storeManifest(ctx context.Context, p account.Principal, repo,
 	// One push of a tag at a time: cosign's tags are read, merged and written.
 	// Versions would be safe without (their reservation decides), others not.
 	if push.Tag != "" {
-		defer r.locks.lock(repo + ":" + push.Tag)()
+		defer r.locks.Lock(repo + ":" + push.Tag)()
 	}
 	// What Admit finds in the repository stays until the manifest that names it
 	// is committed.

@@ -27,6 +27,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/ingest"
+	"github.com/clydepm/clyde-registry/pkg/keylock"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
@@ -101,7 +102,7 @@ type Registry struct {
 	ns       distribution.Namespace
 	bodies   *bodyCache
 	members  *memberCache
-	locks    keyedMutex
+	locks    keylock.Locks
 	sessions *sessions
 	erasing  sync.RWMutex // held for writing while bytes are erased, for reading while a manifest is stored
 	pending  pendingUploads

@@ -169,7 +169,7 @@ func (r *Registry) serveUpload(w http.ResponseWriter, req *http.Request, c call)
 	if !hmac.Equal([]byte(q.Get("_state")), []byte(r.uploadState(c))) {
 		return unknown
 	}
-	defer r.locks.lock("upload " + c.ref)() // one writer of a file
+	defer r.locks.Lock("upload " + c.ref)() // one writer of a file
 	var bw distribution.BlobWriter
 	if began, ok := r.untouched(c); ok {
 		if done, err := r.serveUntouched(w, req, c, began); done || err != nil {

@@ -260,30 +260,19 @@ type failure struct {
 	Fixes []string `json:"fixes,omitempty"`
 }
 
-// kinds are the kinds of failure that a command can meet.
-var kinds = []error{clyde.ErrNotFound, clyde.ErrConflict, clyde.ErrInvalid, clyde.ErrTooLarge, clyde.ErrDenied, clyde.ErrUnavailable}
-
 func failureOf(err error) failure {
-	f := failure{Error: err.Error()}
+	f := failure{Kind: clyde.KindName(err), Error: err.Error()}
 	if e := clyde.AsError(err); e != nil {
 		f.Error, f.Fixes = e.Msg, e.Fixes
-	}
-	for _, k := range kinds {
-		if errors.Is(err, k) {
-			f.Kind = k.Error()
-			break
-		}
 	}
 	return f
 }
 
 func (f failure) err() error {
-	for _, k := range kinds {
-		if f.Kind == k.Error() {
-			e := clyde.Errorf(k, "%s", f.Error)
-			e.Fixes = f.Fixes
-			return e
-		}
+	if k := clyde.KindNamed(f.Kind); k != nil {
+		e := clyde.Errorf(k, "%s", f.Error)
+		e.Fixes = f.Fixes
+		return e
 	}
 	return errors.New(f.Error)
 }
