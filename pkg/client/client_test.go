@@ -129,7 +129,7 @@ func TestKinds(t *testing.T) {
 	t.Parallel()
 	for status, kind := range map[int]error{
 		400: clyde.ErrInvalid, 401: clyde.ErrUnauthenticated, 403: clyde.ErrDenied, 404: clyde.ErrNotFound, 409: clyde.ErrConflict,
-		412: clyde.ErrConflict, 413: clyde.ErrTooLarge, 422: clyde.ErrInvalid, 501: clyde.ErrUnavailable, 418: clyde.ErrUnavailable,
+		412: clyde.ErrConflict, 413: clyde.ErrTooLarge, 422: clyde.ErrInvalid, 501: clyde.ErrUnavailable, 418: clyde.ErrInvalid,
 	} {
 		c := dial(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", status) })
 		_, err := c.Package(t.Context(), zlib)
