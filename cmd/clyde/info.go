@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -10,49 +11,56 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/client"
 )
 
+// about makes a command that asks the registry about one package: NAME or
+// NAME@RANGE.
+func (a *app) about(cmd *cobra.Command, run func(ctx context.Context, c *client.Client, t target) error) *cobra.Command {
+	cmd.Args, cmd.ValidArgsFunction = wants(1, 1), a.completeNames
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		t, err := a.packageArg(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		c, err := a.api(ctx)
+		if err != nil {
+			return err
+		}
+		return run(ctx, c, t)
+	}
+	return cmd
+}
+
 func newInfo(a *app) *cobra.Command {
-	return &cobra.Command{
+	return a.about(&cobra.Command{
 		Use:   "info NAME[@RANGE]",
 		Short: "Show what is known about a package",
 		Long: "Show a package and its latest version, or the newest version in RANGE. NAME is @namespace/name; the @\n" +
 			"in front may be left out. For a name without its namespace, the packages it may mean are listed.",
-		Example:           "  clyde info @acme/fastjson\n  clyde info acme/fastjson@^1.2 --json",
-		Args:              wants(1, 1),
-		ValidArgsFunction: a.completeNames,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			t, err := a.packageArg(ctx, args[0])
-			if err != nil {
+		Example: "  clyde info @acme/fastjson\n  clyde info acme/fastjson@^1.2 --json",
+	}, func(ctx context.Context, c *client.Client, t target) error {
+		p, err := c.Package(ctx, t.name)
+		if err != nil {
+			return err
+		}
+		var r client.Release
+		if t.want != "" || p.Latest != "" {
+			if r, err = a.release(ctx, c, t); err != nil {
 				return err
 			}
-			c, err := a.api(ctx)
-			if err != nil {
-				return err
+		}
+		if a.json {
+			p.LatestInfo = nil
+			out := struct {
+				Package client.Package  `json:"package"`
+				Release *client.Release `json:"release,omitempty"`
+			}{Package: p}
+			if r.Version != "" {
+				out.Release = &r
 			}
-			p, err := c.Package(ctx, t.name)
-			if err != nil {
-				return err
-			}
-			var r client.Release
-			if t.want != "" || p.Latest != "" {
-				if r, err = a.release(ctx, c, t); err != nil {
-					return err
-				}
-			}
-			if a.json {
-				p.LatestInfo = nil
-				out := struct {
-					Package client.Package  `json:"package"`
-					Release *client.Release `json:"release,omitempty"`
-				}{Package: p}
-				if r.Version != "" {
-					out.Release = &r
-				}
-				return a.emit("info", out)
-			}
-			return a.showInfo(p, r)
-		},
-	}
+			return a.emit("info", out)
+		}
+		return a.showInfo(p, r)
+	})
 }
 
 // showInfo prints a package for a person. Every line is "key<tab>value" in a
@@ -149,58 +157,47 @@ func day(t time.Time) string {
 }
 
 func newVersions(a *app) *cobra.Command {
-	return &cobra.Command{
+	return a.about(&cobra.Command{
 		Use:   "versions NAME[@RANGE]",
 		Short: "List the versions of a package, newest first",
 		Long: "List the versions of a package, newest first, or those in RANGE. In a pipe the columns are separated by\n" +
-			"tabs: version, day of publication, bytes, signature state, digest, reason of the yank.",
-		Example:           "  clyde versions @acme/fastjson\n  clyde versions '@acme/fastjson@^1'",
-		Args:              wants(1, 1),
-		ValidArgsFunction: a.completeNames,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			t, err := a.packageArg(ctx, args[0])
-			if err != nil {
-				return err
+			"tabs: version, day of publication, bytes, signature state, digest, reason of the yank, the project's own\n" +
+			"version, and who signed where that is verified.",
+		Example: "  clyde versions @acme/fastjson\n  clyde versions '@acme/fastjson@^1'",
+	}, func(ctx context.Context, c *client.Client, t target) error {
+		all, err := c.Versions(ctx, t.name)
+		if err != nil {
+			return err
+		}
+		in := []client.Release{}
+		for _, r := range all {
+			if t.want == "" || inRange(t.rng, r.Version) {
+				in = append(in, r)
 			}
-			c, err := a.api(ctx)
-			if err != nil {
-				return err
+		}
+		if len(in) == 0 && t.want != "" {
+			return a.noVersion(ctx, c, t, nil)
+		}
+		if a.json {
+			return a.emit("versions", struct {
+				Name     string           `json:"name"`
+				Versions []client.Release `json:"versions"`
+			}{t.name.String(), in})
+		}
+		var rows [][]string
+		for _, r := range in {
+			note, bytes := "", strconv.FormatInt(r.Size, 10)
+			if r.Yanked != nil {
+				note = "yanked: " + yankedText(r.Yanked)
 			}
-			all, err := c.Versions(ctx, t.name)
-			if err != nil {
-				return err
+			if isTerminal(a.stdout) {
+				bytes = size(r.Size)
 			}
-			in := []client.Release{}
-			for _, r := range all {
-				if t.want == "" || inRange(t.rng, r.Version) {
-					in = append(in, r)
-				}
-			}
-			if len(in) == 0 && t.want != "" {
-				return a.noVersion(ctx, c, t, nil)
-			}
-			if a.json {
-				return a.emit("versions", struct {
-					Name     string           `json:"name"`
-					Versions []client.Release `json:"versions"`
-				}{t.name.String(), in})
-			}
-			var rows [][]string
-			for _, r := range in {
-				note, bytes := "", strconv.FormatInt(r.Size, 10)
-				if r.Yanked != nil {
-					note = "yanked: " + yankedText(r.Yanked)
-				}
-				if isTerminal(a.stdout) {
-					bytes = size(r.Size)
-				}
-				rows = append(rows, []string{r.Version, day(r.Published), bytes, r.Signed, r.Digest, note})
-			}
-			return a.table([]column{
-				{title: "VERSION"}, {title: "PUBLISHED"}, {title: "SIZE", right: true}, {title: "SIGNED"},
-				{title: "DIGEST", gives: true}, {title: "NOTE", gives: true},
-			}, rows)
-		},
-	}
+			rows = append(rows, []string{r.Version, day(r.Published), bytes, r.Signed, r.Digest, note, r.UpstreamVersion, r.Signer})
+		}
+		return a.table([]column{
+			{title: "VERSION"}, {title: "PUBLISHED"}, {title: "SIZE", right: true}, {title: "SIGNED"},
+			{title: "DIGEST", gives: true}, {title: "NOTE", gives: true}, {title: "UPSTREAM", gives: true}, {title: "BY", gives: true},
+		}, rows)
+	})
 }

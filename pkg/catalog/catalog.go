@@ -11,7 +11,6 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/content"
 	"github.com/clydepm/clyde-registry/pkg/index"
-	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -127,35 +126,14 @@ func (c *Catalog) Package(ctx context.Context, p account.Principal, name clyde.N
 }
 
 // release is a version as it is shown, from its row alone.
-func (c *Catalog) release(name clyde.Name, r store.Release) (Release, error) {
-	out := Release{
+func (c *Catalog) release(name clyde.Name, r store.Release) Release {
+	return Release{
 		Name: name.String(), Version: r.Version, Digest: r.Digest, Reference: c.Host + "/" + r.Repo + "@" + r.Digest, Size: r.Size,
 		SourceDigest: r.Source, SourceType: r.SourceType, SourceSize: r.SourceSize, Published: r.Published, Publisher: r.Publisher,
 		Signed: r.Signed, Yanked: r.Yank, State: r.State, Downloads: r.Downloads, Headers: r.Headers,
 		PURL: PURL(name, r.Version), Manifest: r.Manifest,
+		UpstreamVersion: r.Upstream, Signer: r.Signer,
 	}
-	if len(r.Manifest) > 0 {
-		var m struct {
-			UpstreamVersion string `json:"upstream_version"`
-		}
-		if err := json.Unmarshal(r.Manifest, &m); err != nil {
-			return Release{}, err
-		}
-		out.UpstreamVersion = m.UpstreamVersion
-	}
-	if len(r.Report) > 0 {
-		var rep signing.Report
-		if err := json.Unmarshal(r.Report, &rep); err != nil {
-			return Release{}, err
-		}
-		for _, s := range rep.Signatures {
-			if s.State == signing.StateVerified {
-				out.Signer = s.KeyName + " (" + s.KeyFingerprint + ")"
-				break
-			}
-		}
-	}
-	return out, nil
 }
 
 // PURL is the package URL of one version (purl-spec, type "clyde").
@@ -204,10 +182,7 @@ func (c *Catalog) Release(ctx context.Context, p account.Principal, ref Ref) (Re
 	if err != nil {
 		return Release{}, err
 	}
-	out, err := c.release(ref.Name, r)
-	if err != nil {
-		return Release{}, err
-	}
+	out := c.release(ref.Name, r)
 	if out.PublishedBy, err = c.publishedBy(ctx, r); err != nil {
 		return Release{}, err
 	}
@@ -227,9 +202,7 @@ func (c *Catalog) Versions(ctx context.Context, p account.Principal, name clyde.
 	}
 	out := make([]Release, len(rs))
 	for i, r := range rs {
-		if out[i], err = c.release(name, r); err != nil {
-			return nil, err
-		}
+		out[i] = c.release(name, r)
 	}
 	return c.withdrawals(ctx, name, out)
 }
@@ -286,5 +259,5 @@ func (c *Catalog) Signatures(ctx context.Context, p account.Principal, ref Ref) 
 	if err != nil {
 		return Signatures{}, err
 	}
-	return Signatures{State: r.Signed, Report: r.Report}, nil
+	return Signatures{State: r.Signed, Report: r.Report, Checked: r.Checked}, nil
 }

@@ -137,6 +137,7 @@ func (in *Ingest) applyRelease(ctx context.Context, ev clyde.Event, dgst digest.
 		Repo: ev.Repo, VersionKey: key, Version: ev.Tag, Digest: dgst.String(), Manifest: view, ConfigYAML: config, OCIManifest: payload,
 		Size: pm.Config.Size, Source: pm.Source.Digest.String(), SourceType: pm.Source.MediaType, SourceSize: pm.Source.Size,
 		Headers: info.Headers, Published: claim.Committed, Publisher: claim.Actor, Signed: string(report.State), Report: reportJSON, State: "visible",
+		Signer: report.Signer(), Checked: in.Now().UTC(), Upstream: spec.UpstreamVersion,
 	}
 	for _, l := range pm.Layers {
 		r.Size += l.Size
@@ -239,10 +240,12 @@ func (in *Ingest) reverify(ctx context.Context, repo, subject, actor string) (ch
 	if err != nil {
 		return false, err
 	}
+	now := in.Now().UTC()
 	if string(raw) == string(r.Report) {
-		return false, nil
+		return false, in.DB.SetChecked(ctx, repo, r.VersionKey, report.Signer(), now)
 	}
-	change := store.Change{Time: in.Now().UTC(), Type: changeType(r.Report, report), Package: name.String(), Version: r.Version, Digest: r.Digest, Actor: actor}
+	change := store.Change{Time: now, Type: changeType(r.Report, report), Package: name.String(), Version: r.Version, Digest: r.Digest, Actor: actor}
+	v := store.Verification{Signed: string(report.State), Report: raw, Signer: report.Signer(), Checked: now}
 	p, err := in.DB.Package(ctx, repo)
 	if err != nil {
 		return false, err
@@ -252,7 +255,7 @@ func (in *Ingest) reverify(ctx context.Context, repo, subject, actor string) (ch
 		p.Signed = string(report.State)
 		row = &p
 	}
-	if err := in.DB.SaveVerification(ctx, repo, r.VersionKey, string(report.State), raw, row, change); err != nil {
+	if err := in.DB.SaveVerification(ctx, repo, r.VersionKey, v, row, change); err != nil {
 		return false, err
 	}
 	return true, in.Refresh(ctx, repo)

@@ -294,6 +294,7 @@ func (w *world) dump() string {
 		for _, r := range listed {
 			whole, err := w.db.ReleaseByVersion(ctx, repo, r.VersionKey)
 			check(err)
+			whole.Checked = time.Time{} // it is, once more
 			line("release", whole)
 			reqs, err := w.db.Requirements(ctx, repo, r.VersionKey)
 			check(err)

@@ -75,3 +75,14 @@ type Report struct {
 	Attestations []SignatureResult `json:"attestations"`       // signed statements that are no signatures; without effect on State
 	Problems     []string          `json:"problems,omitempty"` // what was not examined, and why
 }
+
+// Signer says who verified: name and fingerprint of the key of the first
+// signature that did, or "".
+func (r *Report) Signer() string {
+	for _, s := range r.Signatures {
+		if s.State == StateVerified {
+			return s.KeyName + " (" + s.KeyFingerprint + ")"
+		}
+	}
+	return ""
+}

@@ -15,7 +15,7 @@ import (
 
 // derivedTables are the statements that empty them, dependents first.
 var derivedTables = []string{
-	"DropRequirementTable", "DropReleaseTable", "DropPackageTable", "DropTagTable",
+	"DropRequirementTable", "DropShownTable", "DropReleaseTable", "DropPackageTable", "DropTagTable",
 	"DropManifestTable", "DropRepositoryTable", "DropCounterTable",
 }
 

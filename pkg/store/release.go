@@ -3,22 +3,23 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
 // scanListed scans a row of Releases; more are the columns that follow.
 func scanListed(s scanner, r *Release, more ...any) error {
-	var published, at int64
+	var published, at, checked int64
 	var headers []byte
 	var y Yank
 	dest := append([]any{&r.Repo, &r.VersionKey, &r.Version, &r.Digest, &r.Size, &r.Source, &r.SourceType,
 		&r.SourceSize, &r.Readme, &published, &r.Publisher, &r.Signed, &r.State, &headers,
-		&y.Reason, &y.Text, &y.By, &at, &r.Downloads}, more...)
+		&y.Reason, &y.Text, &y.By, &at, &r.Downloads, &r.Upstream, &r.Signer, &checked}, more...)
 	if err := s.Scan(dest...); err != nil {
 		return err
 	}
-	r.Published = fromMS(published)
+	r.Published, r.Checked = fromMS(published), fromMS(checked)
 	if at != 0 {
 		y.At = fromMS(at)
 		r.Yank = &y
@@ -65,6 +66,9 @@ func (db *DB) SaveRelease(ctx context.Context, p Package, r Release, reqs []Requ
 		if err != nil {
 			return err
 		}
+		if err := tx.exec("SaveShown", r.Repo, r.VersionKey, r.Upstream, r.Signer, ms(r.Checked)); err != nil {
+			return err
+		}
 		if err := tx.exec("DropRequirements", r.Repo, r.VersionKey); err != nil {
 			return err
 		}
@@ -81,17 +85,20 @@ func (db *DB) SaveRelease(ctx context.Context, p Package, r Release, reqs []Requ
 	})
 }
 
-// SaveVerification updates Release.Signed and Release.Report and, when p is
-// not nil, the package row; clyde.ErrNotFound when there is no such release.
-func (db *DB) SaveVerification(ctx context.Context, repo, key, signed string, report []byte, p *Package, change Change) (err error) {
+// SaveVerification updates what v says of a release and, when p is not nil,
+// the package row; clyde.ErrNotFound when there is no such release.
+func (db *DB) SaveVerification(ctx context.Context, repo, key string, v Verification, p *Package, change Change) (err error) {
 	defer clyde.Wrap(&err, "store.SaveVerification(%s, %s)", repo, key)
 	return db.write(ctx, feedDurability(change), func(tx *tx) error {
-		n, err := tx.affect("SetVerification", repo, key, signed, bytesOf(report))
+		n, err := tx.affect("SetVerification", repo, key, v.Signed, bytesOf(v.Report))
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			return noVersion(repo, key)
+		}
+		if err := tx.exec("SetChecked", repo, key, v.Signer, ms(v.Checked)); err != nil {
+			return err
 		}
 		if p != nil {
 			if err := db.savePackage(tx, *p); err != nil {
@@ -99,6 +106,15 @@ func (db *DB) SaveVerification(ctx context.Context, repo, key, signed string, re
 			}
 		}
 		return db.addChange(tx, change)
+	})
+}
+
+// SetChecked notes that the signatures of a release were looked at and amount
+// to what is known of it.
+func (db *DB) SetChecked(ctx context.Context, repo, key, signer string, at time.Time) (err error) {
+	defer clyde.Wrap(&err, "store.SetChecked(%s, %s)", repo, key)
+	return db.write(ctx, relaxed, func(tx *tx) error {
+		return tx.exec("SetChecked", repo, key, signer, ms(at))
 	})
 }
 

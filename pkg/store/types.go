@@ -90,9 +90,21 @@ type Release struct {
 	Publisher   string    // Claim.Actor
 	Signed      string    // verified | untrusted | unsigned | invalid
 	Report      []byte    // JSON of signing.Report
+	Signer      string    // who verified: name and fingerprint of the key, or ""
+	Checked     time.Time // when the signatures were last looked at; zero: not known
+	Upstream    string    // upstream_version of package.yaml, or ""
 	State       string    // "visible" | "conflict" | "gone", or that of the Moderation that withdraws it
 	Yank        *Yank     // our own, joined; nil when not yanked
 	Downloads   int64     // our own, joined
+}
+
+// Verification is what was found when the signatures of a release were looked
+// at: Release's fields of the same names.
+type Verification struct {
+	Signed  string
+	Report  []byte
+	Signer  string
+	Checked time.Time
 }
 
 // Requirement is one edge of the dependency graph: derived.

@@ -31,6 +31,9 @@ WHERE repo = $1 AND day >= $2 AND day <= $3 ORDER BY day, version;
 -- name: DropRequirementTable
 DELETE FROM requirement;
 
+-- name: DropShownTable
+DELETE FROM release_shown;
+
 -- name: DropReleaseTable
 DELETE FROM release;
 

@@ -13,7 +13,8 @@ SET version = excluded.version, digest = excluded.digest, size_bytes = excluded.
 SELECT repo, version_key, version, digest, size_bytes, source, source_type, source_size, readme, published_ms,
     publisher, signed,
     COALESCE((SELECT m.state FROM moderation m WHERE m.repo = release_view.repo AND m.version_key IN (release_view.version_key, '')
-        ORDER BY m.version_key DESC LIMIT 1), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads
+        ORDER BY m.version_key DESC LIMIT 1), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
+    upstream, signer, checked_ms
 FROM release_view WHERE repo = $1 ORDER BY published_ms DESC, version_key DESC;
 
 -- name: ReleaseManifests
@@ -24,7 +25,7 @@ SELECT repo, version_key, version, digest, size_bytes, source, source_type, sour
     publisher, signed,
     COALESCE((SELECT m.state FROM moderation m WHERE m.repo = release_view.repo AND m.version_key IN (release_view.version_key, '')
         ORDER BY m.version_key DESC LIMIT 1), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
-    manifest, config_yaml, oci_manifest, report
+    upstream, signer, checked_ms, manifest, config_yaml, oci_manifest, report
 FROM release_view WHERE repo = $1 AND version_key = $2;
 
 -- name: ReleaseByDigest
@@ -32,11 +33,19 @@ SELECT repo, version_key, version, digest, size_bytes, source, source_type, sour
     publisher, signed,
     COALESCE((SELECT m.state FROM moderation m WHERE m.repo = release_view.repo AND m.version_key IN (release_view.version_key, '')
         ORDER BY m.version_key DESC LIMIT 1), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
-    manifest, config_yaml, oci_manifest, report
+    upstream, signer, checked_ms, manifest, config_yaml, oci_manifest, report
 FROM release_view WHERE repo = $1 AND digest = $2 ORDER BY version_key LIMIT 1;
 
 -- name: SetVerification
 UPDATE release SET signed = $3, report = $4 WHERE repo = $1 AND version_key = $2;
+
+-- name: SaveShown
+INSERT INTO release_shown (repo, version_key, upstream, signer, checked_ms) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (repo, version_key) DO UPDATE
+SET upstream = excluded.upstream, signer = excluded.signer, checked_ms = excluded.checked_ms;
+
+-- name: SetChecked
+UPDATE release_shown SET signer = $3, checked_ms = $4 WHERE repo = $1 AND version_key = $2;
 
 -- name: SetReleaseState
 UPDATE release SET state = $3 WHERE repo = $1 AND version_key = $2;
@@ -88,3 +97,6 @@ GROUP BY q.target;
 
 -- name: EraseRelease
 DELETE FROM release WHERE repo = $1 AND version_key = $2;
+
+-- name: EraseShown
+DELETE FROM release_shown WHERE repo = $1 AND version_key = $2;

@@ -21,7 +21,7 @@ func release(repo, version string, i int) store.Release {
 		Manifest: []byte(`{"name":1}`), ConfigYAML: []byte("name: x\n"), OCIManifest: []byte("{}"), Report: []byte("[]"),
 		Source: digest(2000 + i), SourceType: "application/gzip", SourceSize: 7, Readme: digest(3000 + i),
 		Headers: []string{"zlib.h"}, Published: time.Date(2025, 1, 1, 0, 0, i, 0, time.UTC), Publisher: "ada",
-		Signed: "unsigned", State: "visible",
+		Signed: "unsigned", State: "visible", Upstream: "cci." + version, Checked: time.Date(2025, 1, 2, 0, 0, i, 0, time.UTC),
 	}
 }
 
@@ -147,12 +147,21 @@ func testReleases(t *testing.T, db *store.DB, _ *clock) {
 
 	p := pkg("acme/zlib", "2.0.0", 3)
 	p.Signed = "verified"
-	must(t, db.SaveVerification(ctx, "acme/zlib", "2.0.0", "verified", []byte(`[1]`), &p, store.Change{Type: "signature.added"}))
+	at := time.Date(2025, 2, 1, 0, 0, 0, 0, time.UTC)
+	must(t, db.SaveVerification(ctx, "acme/zlib", "2.0.0", store.Verification{Signed: "verified", Report: []byte(`[1]`), Signer: "ci (SHA256:x)", Checked: at}, &p, store.Change{Type: "signature.added"}))
 	r := get(db.ReleaseByVersion(ctx, "acme/zlib", "2.0.0"))(t)
 	if r.Signed != "verified" || string(r.Report) != "[1]" || get(db.Package(ctx, "acme/zlib"))(t).Signed != "verified" {
 		t.Errorf("after SaveVerification: %+v", r)
 	}
-	if err := db.SaveVerification(ctx, "acme/zlib", "9.0.0", "verified", nil, &p, store.Change{Type: "x"}); !errors.Is(err, clyde.ErrNotFound) {
+	// A list shows who verified, though it does not read the report.
+	if r := get(db.Releases(ctx, "acme/zlib"))(t)[1]; r.Signer != "ci (SHA256:x)" || !r.Checked.Equal(at) || r.Upstream != "cci.2.0.0" {
+		t.Errorf("listed after SaveVerification: %+v", r)
+	}
+	must(t, db.SetChecked(ctx, "acme/zlib", "2.0.0", "ci (SHA256:x)", at.Add(time.Hour)))
+	if r := get(db.ReleaseByVersion(ctx, "acme/zlib", "2.0.0"))(t); !r.Checked.Equal(at.Add(time.Hour)) || r.Signer != "ci (SHA256:x)" {
+		t.Errorf("after SetChecked: %+v", r)
+	}
+	if err := db.SaveVerification(ctx, "acme/zlib", "9.0.0", store.Verification{Signed: "verified"}, &p, store.Change{Type: "x"}); !errors.Is(err, clyde.ErrNotFound) {
 		t.Errorf("SaveVerification of nothing = %v; want not found", err)
 	}
 	if err := db.SetReleaseState(ctx, "acme/zlib", "9.0.0", "gone", store.Change{Type: "x"}); !errors.Is(err, clyde.ErrNotFound) {
