@@ -35,6 +35,7 @@ var layer = map[string]int{
 	"pkg/index/indextest":           21,
 	"pkg/index/memory":              21,
 	"pkg/client":                    20,
+	"pkg/sparse":                    21, // asks through client
 	"pkg/registry/fsdriver":         20, // disk layout; knows nothing of packages
 	"pkg/registry/fsdriver/crashfs": 21,
 	"pkg/account/oidc":              10, // tokens; knows nothing of accounts

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -16,7 +19,8 @@ func newConfig(a *app) *cobra.Command {
 		Long: "Show and change the configuration file, $XDG_CONFIG_HOME/clyde/config.yaml. Its keys are\n\n" +
 			"  registry   address of the registry, as --registry takes it\n" +
 			"  progress   auto, plain or none\n" +
-			"  key        private key that sign and publish --sign use\n\n" +
+			"  key        private key that sign and publish --sign use\n" +
+			"  registries.NAMESPACE   address of the registry that the namespace comes from, where it is another\n\n" +
 			"Flags and the environment win over it. Credentials are not kept here: see clyde login.",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,7 +51,7 @@ func newConfig(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				v := *f.at(&a.settings)
+				v := f.get(&a.settings)
 				if v == "" {
 					return clyde.Errorf(clyde.ErrNotFound, "%s is not set", f.name).WithCode("config_unset").Fix("clyde config set %s VALUE", f.name)
 				}
@@ -89,7 +93,10 @@ func (a *app) configList() error {
 	}
 	out.Path = a.settingsPath
 	for _, f := range fields() {
-		out.Settings = append(out.Settings, setting{f.name, *f.at(&a.settings)})
+		out.Settings = append(out.Settings, setting{f.name, f.get(&a.settings)})
+	}
+	for _, ns := range slices.Sorted(maps.Keys(a.settings.Registries)) {
+		out.Settings = append(out.Settings, setting{bindingPrefix + ns, a.settings.Registries[ns]})
 	}
 	if a.json {
 		return a.emit("config", out)
@@ -112,7 +119,7 @@ func (a *app) configSet(key, value string) error {
 			return usagef("%s: %v", key, err)
 		}
 	}
-	*f.at(&a.settings) = value
+	f.set(&a.settings, value)
 	if err := a.settings.write(a.settingsPath); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
 
 // Exit statuses. Scripts rely on these numbers; docs/cli.md lists them. 3 and
@@ -19,7 +20,7 @@ const (
 	exitError       = 1
 	exitUsage       = 2
 	exitNotFound    = 5
-	exitNoVersion   = 6 // no version fits
+	exitNoVersion   = 6 // no version fits, or requirements that exclude each other
 	exitDenied      = 7
 	exitUnverified  = 8
 	exitUnavailable = 9
@@ -31,6 +32,12 @@ const (
 // errNoVersion is the kind of failure where a package exists and no version of
 // it is in the range asked for.
 var errNoVersion = errors.New("no version fits")
+
+// isUnsatisfiable reports whether requirements exclude each other.
+func isUnsatisfiable(err error) bool {
+	_, ok := resolve.IsUnsatisfiable(err)
+	return ok
+}
 
 // usageError is a command line that cannot be meant: exit status 2.
 type usageError struct {
@@ -80,7 +87,7 @@ func status(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.Is(err, clyde.ErrUnverified):
 		return exitUnverified
-	case errors.Is(err, errNoVersion):
+	case errors.Is(err, errNoVersion), isUnsatisfiable(err):
 		return exitNoVersion
 	case errors.Is(err, clyde.ErrNotFound):
 		return exitNotFound

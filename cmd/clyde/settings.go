@@ -16,12 +16,14 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/sparse"
 )
 
 // defaultRegistry is where `make run` serves.
 const defaultRegistry = "http://localhost:8080"
 
-// maxSettings bounds the configuration file, in bytes: it has three keys.
+// maxSettings bounds the configuration file, in bytes: it has a few keys, and a
+// line for each namespace that comes from elsewhere.
 const maxSettings = 64 << 10
 
 // settings is the configuration file. Credentials are never in it.
@@ -29,29 +31,39 @@ type settings struct {
 	Registry string `yaml:"registry,omitempty"` // address, as --registry takes it
 	Progress string `yaml:"progress,omitempty"` // auto | plain | none
 	Key      string `yaml:"key,omitempty"`      // private key that publish --sign and sign use
+	// Registries are the addresses of the registries that namespaces come from,
+	// where it is not Registry.
+	Registries map[string]string `yaml:"registries,omitempty"`
 }
 
 // field is one key of the settings, for clyde config.
 type field struct {
 	name  string
-	at    func(*settings) *string
+	get   func(*settings) string
+	set   func(*settings, string)
 	check func(string) error
 }
 
 // fields lists the keys in the order they are shown.
 func fields() []field {
+	text := func(name string, at func(*settings) *string, check func(string) error) field {
+		return field{name, func(s *settings) string { return *at(s) }, func(s *settings, v string) { *at(s) = v }, check}
+	}
 	return []field{
-		{"registry", func(s *settings) *string { return &s.Registry }, func(v string) error {
+		text("registry", func(s *settings) *string { return &s.Registry }, func(v string) error {
 			_, err := parseAddress(v)
 			return err
-		}},
-		{"progress", func(s *settings) *string { return &s.Progress }, checkProgress},
-		{"key", func(s *settings) *string { return &s.Key }, func(string) error { return nil }},
+		}),
+		text("progress", func(s *settings) *string { return &s.Progress }, checkProgress),
+		text("key", func(s *settings) *string { return &s.Key }, func(string) error { return nil }),
 	}
 }
 
 // fieldNamed returns the field called name, or a usage error.
 func fieldNamed(name string) (field, error) {
+	if ns, ok := strings.CutPrefix(name, bindingPrefix); ok {
+		return bindingField(ns)
+	}
 	var names []string
 	for _, f := range fields() {
 		if f.name == name {
@@ -59,7 +71,29 @@ func fieldNamed(name string) (field, error) {
 		}
 		names = append(names, f.name)
 	}
-	return field{}, usagef("there is no setting %q", name).fix("use one of %s", strings.Join(names, ", "))
+	return field{}, usagef("there is no setting %q", name).fix("use one of %s, %sNAMESPACE", strings.Join(names, ", "), bindingPrefix)
+}
+
+// bindingField is the setting of one namespace's registry.
+func bindingField(ns string) (field, error) {
+	if err := clyde.CheckNamespace(ns); err != nil {
+		return field{}, err
+	}
+	return field{
+		name:  bindingPrefix + ns,
+		get:   func(s *settings) string { return s.Registries[ns] },
+		check: func(v string) error { return checkBinding(ns, v) },
+		set: func(s *settings, v string) {
+			if v == "" {
+				delete(s.Registries, ns)
+				return
+			}
+			if s.Registries == nil {
+				s.Registries = map[string]string{}
+			}
+			s.Registries[ns] = v
+		},
+	}, nil
 }
 
 func checkProgress(v string) error {
@@ -118,13 +152,29 @@ func readSettings(path string) (s settings, err error) {
 		return settings{}, bad(errors.New(yamlSentence(err)))
 	}
 	for _, f := range fields() {
-		if v := *f.at(&s); v != "" {
+		if v := f.get(&s); v != "" {
 			if err := f.check(v); err != nil {
 				return settings{}, bad(fmt.Errorf("%s: %w", f.name, err))
 			}
 		}
 	}
+	for ns := range s.Registries {
+		if err := checkBinding(ns, s.Registries[ns]); err != nil {
+			return settings{}, bad(fmt.Errorf("%s%s: %w", bindingPrefix, ns, err))
+		}
+	}
 	return s, nil
+}
+
+// bindingPrefix begins the names of the settings that bind a namespace to its
+// registry: "registries.acme".
+const bindingPrefix = "registries."
+
+func checkBinding(namespace, address string) error {
+	if err := clyde.CheckNamespace(namespace); err != nil {
+		return err
+	}
+	return sparse.CheckAddress(address)
 }
 
 // unknownField is how the decoder names a key that the settings do not have.

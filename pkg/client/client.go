@@ -75,7 +75,7 @@ func New(o Options) (*Client, error) {
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
 			ForceAttemptHTTP2:     true,
-			MaxIdleConnsPerHost:   8,
+			MaxIdleConnsPerHost:   16, // as many as pkg/sparse asks for at once
 			IdleConnTimeout:       90 * time.Second,
 			TLSHandshakeTimeout:   dialTimeout,
 			ResponseHeaderTimeout: headersTimeout,

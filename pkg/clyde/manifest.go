@@ -33,6 +33,7 @@ type Manifest struct {
 	Requires        []Requirement
 	DevRequires     []Requirement
 	BuildRequires   []Requirement
+	Overrides       map[Name]Range // in place of what anybody requires; counts in a project's own package.yaml alone
 	System          map[string][]string
 	Provides        []string
 	Conflicts       []Requirement

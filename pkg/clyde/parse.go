@@ -131,6 +131,7 @@ func (p *manifestParser) root(v value) {
 		"dev_requires":   p.requires(&m.DevRequires),
 		"build_requires": p.requires(&m.BuildRequires),
 		"conflicts":      p.requires(&m.Conflicts),
+		"overrides":      p.overrides,
 		"system":         p.system,
 		"provides":       p.words(&m.Provides),
 		"replaces":       p.replaces,

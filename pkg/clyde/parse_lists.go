@@ -53,6 +53,40 @@ func (p *manifestParser) requires(to *[]Requirement) func(value) {
 	}
 }
 
+// overrides reads what a project puts in place of the ranges of others. Whoever
+// installs the package would not get them, so it is published without.
+func (p *manifestParser) overrides(v value) {
+	if v.Kind == yaml.MappingNode && len(v.Content) > 0 {
+		p.unpublishable(v, "overrides_unpublishable", "overrides count in this project alone, and whoever requires the package would get other versions than it was made with: take them out to publish, and write what is needed into requires")
+	}
+	p.mapping(v, func(key, val value) {
+		if p.requirements++; p.requirements > MaxRequirements {
+			if p.requirements == MaxRequirements+1 {
+				p.add(key, "too_many", "more than %d requirements", MaxRequirements)
+			}
+			return
+		}
+		name, err := ParseName(key.Value)
+		if err != nil {
+			p.addErr(key, err)
+			return
+		}
+		s, ok := p.text(val)
+		if !ok {
+			return
+		}
+		r, err := ParseRange(s)
+		if err != nil {
+			p.addErr(val, err)
+			return
+		}
+		if p.m.Overrides == nil {
+			p.m.Overrides = map[Name]Range{}
+		}
+		p.m.Overrides[name] = r
+	})
+}
+
 // requirementName checks the key of a requirement; one without a namespace is
 // fine in a work tree.
 func (p *manifestParser) requirementName(key value) {
