@@ -21,6 +21,9 @@ var layer = map[string]int{
 	"pkg/clyde": 0, // the words; imports nothing of ours
 	"config":    0,
 
+	"pkg/strictjson": 5, // of any format
+
+	"pkg/compat":   10, // facts of builds and what fits what; no I/O
 	"pkg/jobs":     10,
 	"pkg/limits":   10, // counts; knows neither what nor whom
 	"pkg/keylock":  10, // a mutex for each key

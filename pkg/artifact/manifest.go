@@ -19,15 +19,12 @@ type PackageManifest struct {
 }
 
 // ParseManifest reads an OCI image manifest of any artifact type strictly: see
-// checkJSON, and no "urls", no "manifests" beside "layers", "data" only where
+// CheckJSON, and no "urls", no "manifests" beside "layers", "data" only where
 // it is the content. It returns an ErrInvalid error with code
 // "manifest_invalid", or an ErrTooLarge one.
 func ParseManifest(b []byte) (*ocispec.Manifest, error) {
-	if len(b) > MaxManifest {
-		return nil, tooLarge("manifest", int64(len(b)), MaxManifest)
-	}
-	if err := checkJSON(b); err != nil {
-		return nil, invalid("manifest_invalid", "the manifest cannot be read: %v", err)
+	if err := CheckJSON(b); err != nil {
+		return nil, err
 	}
 	var m struct {
 		ocispec.Manifest
