@@ -22,7 +22,7 @@ REGISTRY   ?= http://127.0.0.1:8080
 TOKEN_FILE ?= data/admin-token
 DATA       ?= $(firstword $(wildcard ../shared/data/packages.jsonl) examples/packages.jsonl)
 
-.PHONY: help build run dev seed demo test test/clients test/all bench fmt lint verify tools clean
+.PHONY: help build run dev seed demo test test/clients test/browser test/all bench fmt lint verify tools clean
 
 help: ## print this list
 	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -50,7 +50,14 @@ test/clients: ## oras, crane, regctl, cosign v2 and v3, conformance (builds them
 	.ci/tool '$(CLYDE_TOOLS)' oras crane regctl cosign-v2 cosign-v3 conformance
 	CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -run '^TestClients' ./...
 
-test/all: test/clients build ## what CI runs after make test
+# Which browser the pages are tried in, and where pictures of them go, if anywhere.
+BROWSER     ?= auto
+SCREENSHOTS ?=
+
+test/browser: ## the pages in Chromium, by mouse and by keyboard (needs chromium; SCREENSHOTS=dir keeps pictures)
+	CLYDE_BROWSER='$(BROWSER)' CLYDE_SCREENSHOTS='$(if $(SCREENSHOTS),$(abspath $(SCREENSHOTS)))' go test -count=1 ./internal/browser
+
+test/all: test/clients test/browser build ## what CI runs after make test
 	DEMO_EXIT=1 ./deploy/demo.sh
 
 bench: ## side by side with plain distribution; one line a figure

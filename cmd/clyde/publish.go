@@ -26,13 +26,12 @@ const (
 
 // publication is one run of clyde publish.
 type publication struct {
-	app     *app
-	pack    packFlags
-	sign    bool
-	key     string
-	qualify bool
-	dryRun  bool
-	noWait  bool
+	app    *app
+	pack   packFlags
+	sign   bool
+	key    string
+	dryRun bool
+	noWait bool
 }
 
 // published is what publish prints with --json.
@@ -55,8 +54,6 @@ func newPublish(a *app) *cobra.Command {
 		Long: "Publish the package in DIR (default: here). Everything is checked before anything is sent. Publishing\n" +
 			"the same content again succeeds and changes nothing; other content under a version that exists is a\n" +
 			"conflict (exit status 10). With --sign or --key the signature is there before the version is visible.\n" +
-			"--qualify first writes the namespace of each requirement that has none into package.yaml, if the registry\n" +
-			"has exactly one package of that name; comments stay.\n" +
 			"--dry-run does everything but send, and asks the registry, where it can be reached, whether it would fit.",
 		Example: "  clyde publish\n  clyde publish --dry-run\n  clyde publish --key cosign.key path/to/package\n  clyde publish --archive v1.4.0.tar.gz",
 		Args:    wants(0, 1),
@@ -72,7 +69,6 @@ func newPublish(a *app) *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&p.sign, "sign", false, "sign with the key from CLYDE_KEY or the configuration")
 	f.StringVar(&p.key, "key", "", "sign with this private key: a file or env://NAME")
-	f.BoolVar(&p.qualify, "qualify", false, "write out the namespaces that requirements in package.yaml leave out")
 	f.BoolVar(&p.dryRun, "dry-run", false, "do everything but send it")
 	f.BoolVar(&p.noWait, "no-wait", false, "do not wait until the registry has indexed the version")
 	return cmd
@@ -90,11 +86,6 @@ func (p *publication) run(ctx context.Context, dir string) error {
 	var signer *signing.KeySigner
 	if p.sign || p.key != "" {
 		if signer, err = a.signer(p.key); err != nil {
-			return err
-		}
-	}
-	if p.qualify {
-		if err := a.qualify(ctx, dir, p.dryRun); err != nil {
 			return err
 		}
 	}
