@@ -30,6 +30,8 @@ var layer = map[string]int{
 	"pkg/markdown": 10,
 	"pkg/resolve":  10,
 
+	"pkg/generate": 11, // what resolve decided, for build systems
+
 	"pkg/store":                     20,
 	"pkg/store/storetest":           21,
 	"pkg/artifact":                  20,

@@ -1,0 +1,198 @@
+package generate
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// pcDir is where the .pc files lie, under deps.
+const pcDir = "lib/pkgconfig"
+
+// addPkgConfig writes a .pc file for each package and component, and thin ones
+// under the names that people know: the base name, and those of the .pc files
+// that the package itself installed.
+//
+// What an archive keeps private stands in its Libs: it has to be linked
+// whatever the caller thinks, while Requires.private would show the headers
+// too.
+func addPkgConfig(g *graph, files map[string]string) {
+	claims := map[string][]claim{}
+	for _, k := range g.packs {
+		libs := k.libraries()
+		if len(libs) == 0 {
+			continue
+		}
+		var names []string
+		for _, n := range libs {
+			names = append(names, g.pcName(n))
+			files[pcFile(g.pcName(n))] = g.pc(n)
+		}
+		if len(libs) > 1 {
+			files[pcFile(k.id)] = g.pcThin(k, k.id, names)
+		}
+		if !slices.ContainsFunc(k.own.pc, func(o ownPC) bool { return o.name == k.Name.Base }) {
+			claims[k.Name.Base] = append(claims[k.Name.Base], claim{k, names})
+		}
+		for _, o := range k.own.pc {
+			claims[o.name] = append(claims[o.name], claim{k, g.ownRequires(libs, o, names)})
+		}
+	}
+	for name, all := range claims {
+		if c, ok := soleClaim(all); ok {
+			if file := pcFile(name); files[file] == "" {
+				files[file] = g.pcThin(c.pack, name, c.names)
+			}
+		}
+	}
+}
+
+// claim is a package that wants a name, and what the name stands for.
+type claim struct {
+	pack  *pack
+	names []string
+}
+
+func soleClaim(all []claim) (claim, bool) {
+	packs := make([]*pack, len(all))
+	for i, c := range all {
+		packs[i] = c.pack
+	}
+	i := slices.Index(packs, sole(packs))
+	if i < 0 {
+		return claim{}, false
+	}
+	return all[i], true
+}
+
+func pcFile(name string) string { return pcDir + "/" + name + ".pc" }
+
+// pcName is the module of a component, which is the package's where it is its
+// only one.
+func (g *graph) pcName(n *node) string {
+	if len(n.pack.libraries()) == 1 {
+		return n.pack.id
+	}
+	return n.id
+}
+
+// ownRequires are the modules that stand for a .pc file of the package itself:
+// the components whose libraries it links, else all.
+func (g *graph) ownRequires(libs []*node, o ownPC, all []string) []string {
+	var out []string
+	for _, n := range libs {
+		if n.Library != "" && slices.Contains(o.libs, linkName(n.Library)) {
+			out = append(out, g.pcName(n))
+		}
+	}
+	if out == nil {
+		return all
+	}
+	return out
+}
+
+// linkName is what follows -l for a library: "fmt" for "lib/libfmt.so.10".
+func linkName(file string) string {
+	base, _, _ := strings.Cut(path.Base(file), ".")
+	return strings.TrimPrefix(base, "lib")
+}
+
+// pcHead is what every .pc file begins with. The deps folder is named by where
+// the file lies, so that it can be moved.
+func (g *graph) pcHead(k *pack, name string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "deps=${pcfiledir}/../..\nprefix=${deps}/%s\n\n", pcVariable(k.Dir))
+	fmt.Fprintf(&b, "Name: %s\nDescription: %s\n", name, pcText(cmpText(k.Description, k.Name.String())))
+	if k.Homepage != "" {
+		fmt.Fprintf(&b, "URL: %s\n", pcText(k.Homepage))
+	}
+	fmt.Fprintf(&b, "Version: %s\n", k.Version)
+	return b.String()
+}
+
+func cmpText(a, b string) string {
+	if strings.TrimSpace(a) == "" {
+		return b
+	}
+	return a
+}
+
+func (g *graph) pcThin(k *pack, name string, requires []string) string {
+	return g.pcHead(k, name) + "Requires: " + strings.Join(requires, " ") + "\n"
+}
+
+// pc is the module of one component.
+func (g *graph) pc(n *node) string {
+	var cflags, libs, system, requires []string
+	for _, dir := range n.Includes {
+		cflags = append(cflags, pcArg("-I", n.pack.under(dir)))
+	}
+	for _, d := range n.Definitions {
+		cflags = append(cflags, pcWord("-D"+d))
+	}
+	for _, t := range n.public {
+		requires = append(requires, g.pcName(t))
+	}
+	linked := []*node{n}
+	if n.Kind != Shared {
+		linked = append(linked, linkOrder(n.private)...)
+	}
+	for _, t := range linked {
+		for _, o := range t.LinkOptions {
+			libs = append(libs, pcWord(o))
+		}
+		if t.Library != "" {
+			libs = append(libs, pcArg("", t.pack.under(t.Library)))
+		}
+		for _, l := range t.LinkLibraries {
+			system = append(system, "-l"+l)
+		}
+	}
+	if g.p.Platform.OS != "windows" {
+		run := slices.DeleteFunc(append([]*node{n}, runOrder(n.private)...), func(t *node) bool { return t.Kind != Shared })
+		for _, t := range run {
+			libs = append(libs, pcArg("-Wl,-rpath,", t.pack.under(path.Dir(t.Library))))
+		}
+	}
+	if g.elf() && n.Kind == Shared && len(behind([]*node{n})) > 0 {
+		libs = append(libs, "-Wl,--disable-new-dtags")
+	}
+	s := g.pcHead(n.pack, g.pcName(n))
+	if len(requires) > 0 {
+		s += "Requires: " + strings.Join(requires, " ") + "\n"
+	}
+	if len(cflags) > 0 {
+		s += "Cflags: " + strings.Join(unique(cflags), " ") + "\n"
+	}
+	if libs = append(unique(libs), unique(system)...); len(libs) > 0 {
+		s += "Libs: " + strings.Join(libs, " ") + "\n"
+	}
+	return s
+}
+
+// pcArg is an option with a path under deps.
+func pcArg(option, p string) string { return `"` + option + "${deps}/" + pcInner(p) + `"` }
+
+// pcWord is one argument. pkg-config expands $ first, then takes # for a
+// comment, and splits the rest as a shell would.
+func pcWord(s string) string {
+	if strings.ContainsAny(s, " \t'\"\\#$`~*?()<>|&;{}[]!") {
+		return `"` + pcInner(s) + `"`
+	}
+	return s
+}
+
+func pcInner(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", "$$", "#", `\#`).Replace(s)
+}
+
+// pcVariable and pcText are values that are not split into arguments.
+func pcVariable(s string) string { return strings.NewReplacer("$", "$$", "#", `\#`).Replace(s) }
+
+func pcText(s string) string { return pcVariable(oneLine(s)) }
+
+// oneLine is text of a package without what would end a line or hide in it.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return !printable(string(r)) || r == ' ' || r == '\\' }), " ")
+}
