@@ -181,7 +181,7 @@ func (r Rule) atLeast(build, host string) string {
 		b := slices.Index(list, build)
 		enough = b >= 0 && b <= slices.Index(list, host)
 	default:
-		enough = compareDotted(build, host) <= 0
+		enough = CompareDotted(build, host) <= 0
 	}
 	if enough {
 		return ""
@@ -189,8 +189,9 @@ func (r Rule) atLeast(build, host string) string {
 	return fmt.Sprintf("%s: it needs at least %s; this machine has %s", r.What, build, host)
 }
 
-// compareDotted compares dotted numbers; missing ones are zero.
-func compareDotted(a, b string) int {
+// CompareDotted compares versions of dotted numbers, as libraries of the system
+// have them: -1, 0 or +1. Missing numbers are zero.
+func CompareDotted(a, b string) int {
 	x, y := strings.Split(a, "."), strings.Split(b, ".")
 	for i := range max(len(x), len(y)) {
 		if c := cmp.Compare(number(x, i), number(y, i)); c != 0 {
