@@ -14,12 +14,15 @@ import (
 // has no limit of its own. Ours: a sender in good faith is writing already.
 const drainPatience = 2 * time.Second
 
-// patient bounds how long a client may take over the body of a request, so that
-// one who announces a body and sends none does not hold a connection for ever.
-// Whoever reads a body under deadlines of their own may: they hold until the
-// next read through here.
-func patient(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// patient bounds how long a client may take over the body of a request, and
+// over reading the answer, so that one who announces a body and sends none, or
+// asks and does not read, does not hold a connection for ever. Whoever reads a
+// body under deadlines of their own may: they hold until the next read through
+// here.
+func patient(next http.Handler, p pace) http.Handler {
+	return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		w := p.writer(answer)
+		defer w.finish()
 		if r.Body == nil || r.Body == http.NoBody {
 			next.ServeHTTP(w, r)
 			return

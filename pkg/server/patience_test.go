@@ -73,7 +73,7 @@ func TestPatient(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := oneConn{make(chan net.Conn, 1), make(chan struct{})}
-				srv := &http.Server{Handler: patient(tt.handle)}
+				srv := &http.Server{Handler: patient(tt.handle, defaultPace)}
 				go func() {
 					if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 						t.Error(err)

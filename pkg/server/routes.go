@@ -53,7 +53,7 @@ func (s *Server) routes() (http.Handler, error) {
 			site.ServeHTTP(w, r)
 		}
 	})
-	return patient(s.trustProxies(s.observe(h))), nil
+	return patient(s.trustProxies(s.observe(h)), defaultPace), nil
 }
 
 // recorder remembers the status and counts the bytes. It unwraps for
