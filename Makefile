@@ -22,7 +22,7 @@ REGISTRY   ?= http://127.0.0.1:8080
 TOKEN_FILE ?= data/admin-token
 DATA       ?= $(firstword $(wildcard ../shared/data/packages.jsonl) examples/packages.jsonl)
 
-.PHONY: help build run dev seed demo test test/clients test/browser test/all bench fmt lint verify tools clean
+.PHONY: help build run dev seed demo test test/clients test/browser test/sigstore test/all sigstore bench fmt lint verify tools clean
 
 help: ## print this list
 	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -57,7 +57,15 @@ SCREENSHOTS ?=
 test/browser: ## the pages in Chromium, by mouse and by keyboard (needs chromium; SCREENSHOTS=dir keeps pictures)
 	CLYDE_BROWSER='$(BROWSER)' CLYDE_SCREENSHOTS='$(if $(SCREENSHOTS),$(abspath $(SCREENSHOTS)))' go test -count=1 ./internal/browser
 
-test/all: test/clients test/browser build ## what CI runs after make test
+test/sigstore: ## signing without a key against a real sigstore on this machine, with cosign v2 and v3 (builds them once)
+	.ci/tool '$(CLYDE_TOOLS)' fulcio timestamp-server rekor-server cosign-v2 cosign-v3
+	CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -run '^TestSigstore' ./pkg/signing/... ./cmd/clyde
+
+sigstore: ## run a sigstore on this machine, for trying by hand
+	.ci/tool '$(CLYDE_TOOLS)' fulcio timestamp-server rekor-server
+	go run ./internal/devtools/sigstore -tools '$(CLYDE_TOOLS)'
+
+test/all: test/clients test/browser test/sigstore build ## what CI runs after make test
 	DEMO_EXIT=1 ./deploy/demo.sh
 
 bench: ## side by side with plain distribution; one line a figure
@@ -76,7 +84,7 @@ verify: ## generated files, builds for other systems, layering, words that must 
 	.ci/verify
 
 tools: ## build every pinned tool into CLYDE_TOOLS
-	.ci/tool '$(CLYDE_TOOLS)' oras crane regctl cosign-v2 cosign-v3 conformance golangci-lint govulncheck
+	.ci/tool '$(CLYDE_TOOLS)' oras crane regctl cosign-v2 cosign-v3 conformance fulcio timestamp-server rekor-server golangci-lint govulncheck
 
 clean: ## remove what the other targets made, data/ excepted
 	rm -rf bin dist .cache

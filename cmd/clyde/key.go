@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"os"
 	"strings"
@@ -10,20 +9,6 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 )
-
-// keyVar is the environment variable that names the private key to sign with.
-const keyVar = "CLYDE_KEY"
-
-// signer loads the private key that ref names, else CLYDE_KEY, else the
-// configuration file.
-func (a *app) signer(ref string) (*signing.KeySigner, error) {
-	ref = cmp.Or(ref, os.Getenv(keyVar), a.settings.Key)
-	if ref == "" {
-		return nil, usagef("which key to sign with?").fix("give --key FILE, set %s, or run clyde config set key FILE", keyVar).
-			fix("clyde keygen makes one")
-	}
-	return signing.ReadSigner(ref, os.LookupEnv, func() ([]byte, error) { return a.secret("password of " + ref) })
-}
 
 // publicKeys loads the public keys that refs name.
 func publicKeys(refs []string) ([]signing.Key, error) {

@@ -29,9 +29,12 @@ type publication struct {
 	app    *app
 	pack   packFlags
 	sign   bool
-	key    string
+	who    signFlags
+	legacy bool
 	dryRun bool
 	noWait bool
+
+	signer signing.Signer // nil where nobody signs
 }
 
 // published is what publish prints with --json.
@@ -42,7 +45,8 @@ type published struct {
 	Searchable bool            `json:"searchable"` // the registry has indexed it
 	Reference  string          `json:"reference"`
 	Page       string          `json:"page,omitempty"`
-	Key        string          `json:"key_fingerprint,omitempty"`
+	Key        string          `json:"key_fingerprint,omitempty"` // where a key signed
+	SignedBy   string          `json:"signed_by,omitempty"`
 	Signatures []digest.Digest `json:"signatures,omitempty"`
 }
 
@@ -54,6 +58,7 @@ func newPublish(a *app) *cobra.Command {
 		Long: "Publish the package in DIR (default: here). Everything is checked before anything is sent. Publishing\n" +
 			"the same content again succeeds and changes nothing; other content under a version that exists is a\n" +
 			"conflict (exit status 10). With --sign or --key the signature is there before the version is visible.\n" +
+			"Without a key, --sign asks the CI provider, or somebody at a browser, to vouch for who signs.\n" +
 			"--dry-run does everything but send, and asks the registry, where it can be reached, whether it would fit.",
 		Example: "  clyde publish\n  clyde publish --dry-run\n  clyde publish --key cosign.key path/to/package\n  clyde publish --archive v1.4.0.tar.gz",
 		Args:    wants(0, 1),
@@ -67,8 +72,9 @@ func newPublish(a *app) *cobra.Command {
 	}
 	p.pack.register(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&p.sign, "sign", false, "sign with the key from CLYDE_KEY or the configuration")
-	f.StringVar(&p.key, "key", "", "sign with this private key: a file or env://NAME")
+	p.who.register(cmd)
+	f.BoolVar(&p.sign, "sign", false, "sign: with the key from CLYDE_KEY or the configuration, else as whom the CI provider vouches for")
+	f.BoolVar(&p.legacy, "legacy", false, "also write the sha256-….sig tag that cosign before v3 looks for")
 	f.BoolVar(&p.dryRun, "dry-run", false, "do everything but send it")
 	f.BoolVar(&p.noWait, "no-wait", false, "do not wait until the registry has indexed the version")
 	return cmd
@@ -83,9 +89,11 @@ func (p *publication) run(ctx context.Context, dir string) error {
 	if p.pack.namespace == "" && clyde.CheckNamespace(at.namespace()) == nil {
 		p.pack.namespace = at.namespace()
 	}
-	var signer *signing.KeySigner
-	if p.sign || p.key != "" {
-		if signer, err = a.signer(p.key); err != nil {
+	signs := p.sign || p.legacy || p.who.key != "" || p.who.identityToken != ""
+	if signs && (a.keyRef(p.who) != "" || !a.canIdentify(p.who)) {
+		// That there is no key, or that it cannot be read, is said before
+		// anything is packed.
+		if p.signer, err = a.signer(ctx, p.who, false); err != nil {
 			return err
 		}
 	}
@@ -123,7 +131,16 @@ func (p *publication) run(ctx context.Context, dir string) error {
 	if err := a.needLogin(ctx, s); err != nil {
 		return err
 	}
-	if err := p.send(ctx, s, packed, signer, &out); err != nil {
+	if signs && p.signer == nil {
+		private, err := a.willBePrivate(ctx, s, packed)
+		if err != nil {
+			return err
+		}
+		if p.signer, err = a.signer(ctx, p.who, private); err != nil {
+			return err
+		}
+	}
+	if err := p.send(ctx, s, packed, p.signer, &out); err != nil {
 		return err
 	}
 	if s.hasAPI && !p.noWait {
@@ -137,7 +154,7 @@ func (p *publication) run(ctx context.Context, dir string) error {
 
 // send pushes, signs and tags. The tag comes last: what is to be signed is not
 // visible without its signature.
-func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed, signer *signing.KeySigner, out *published) error {
+func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed, signer signing.Signer, out *published) error {
 	a := p.app
 	oc, err := a.oci(s.at)
 	if err != nil {
@@ -160,15 +177,39 @@ func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed,
 		Repo: repo, Name: packed.Name, Version: packed.Version.Canonical(),
 		Digest: packed.Descriptor.Digest, MediaType: packed.Descriptor.MediaType, Size: packed.Descriptor.Size,
 	}
-	if out.Signatures, err = a.sign(ctx, oc, signer, sub, false); err != nil {
+	if out.Signatures, err = a.sign(ctx, oc, signer, []signing.Subject{sub}, p.legacy); err != nil {
 		return err
 	}
-	out.Key = signer.Key().Fingerprint
+	out.SignedBy = signedBy(signer)
+	if k := signer.Authority().Key; k != nil {
+		out.Key = k.Fingerprint
+	}
 	if out.Already {
 		return nil
 	}
 	_, err = oc.PutManifest(ctx, repo, tag, packed.Descriptor.MediaType, packed.Manifest)
 	return versionConflict(err)
+}
+
+// willBePrivate reports whether the package is private, or asks to be with its
+// first version.
+func (a *app) willBePrivate(ctx context.Context, s site, packed *artifact.Packed) (bool, error) {
+	if s.hasAPI {
+		c, err := a.api(ctx)
+		if err != nil {
+			return false, err
+		}
+		p, err := c.Package(ctx, packed.Name)
+		if err == nil || !errors.Is(err, clyde.ErrNotFound) {
+			return p.Private, err
+		}
+	}
+	config, err := readBlob(packed.Config)
+	if err != nil {
+		return false, err
+	}
+	m, _ := clyde.ParseManifest(config)
+	return wantsPrivate(m), nil
 }
 
 // packChecked packs by the rules of publishing. Problems are printed with
@@ -334,8 +375,8 @@ func (p *publication) report(out published, packed *artifact.Packed) error {
 	default:
 		a.say("published %s", what)
 	}
-	if out.Key != "" {
-		a.say("signed with %s", out.Key)
+	if out.SignedBy != "" {
+		a.say("signed by %s", clean(out.SignedBy))
 	}
 	rows := [][2]string{{"reference", out.Reference}, {"digest", out.Digest}}
 	if out.Page != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
@@ -12,66 +13,119 @@ import (
 )
 
 func newSign(a *app) *cobra.Command {
-	var key string
-	var legacy bool
+	var who signFlags
+	var legacy, builds bool
 	cmd := &cobra.Command{
 		Use:   "sign NAME@VERSION|REFERENCE",
 		Short: "Sign a published version",
-		Long: "Sign a version with a private key and attach the signature to it in the registry, as cosign does.\n" +
-			"Signing again with the same key changes nothing. The key is --key, CLYDE_KEY or the setting key: a file,\n" +
-			"or env://NAME. Its password is CLYDE_KEY_PASSWORD or COSIGN_PASSWORD, else it is asked for.",
-		Example: "  clyde sign @acme/fastjson@1.4.0 --key cosign.key\n  clyde sign ghcr.io/acme/fastjson:1.4.0 --key env://SIGNING_KEY",
-		Args:    wants(1, 1),
+		Long: "Sign a version and attach the signature to it in the registry, as cosign does. With --key, CLYDE_KEY or the\n" +
+			"setting key, that key signs: a file, or env://NAME, whose password is CLYDE_KEY_PASSWORD or COSIGN_PASSWORD,\n" +
+			"else it is asked for; signing again changes nothing. Without a key the CI provider vouches for the run, or\n" +
+			"somebody signs in with a browser, and the signature says who. --builds signs the version's builds with it.",
+		Example: "  clyde sign @acme/fastjson@1.4.0 --key cosign.key\n  clyde sign @acme/fastjson@1.4.0 --builds\n" +
+			"  clyde sign ghcr.io/acme/fastjson:1.4.0 --key env://SIGNING_KEY",
+		Args: wants(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			t, err := parseTarget(args[0])
+			l, oc, s, subs, err := a.toSign(ctx, args[0], who, builds)
 			if err != nil {
 				return err
 			}
-			if t.ref.at.host == "" && t.want == "" {
-				return usagef("%q: which version?", args[0]).fix("write %s@VERSION", args[0])
-			}
-			s, err := a.signer(key)
+			made, err := a.sign(ctx, oc, s, subs, legacy)
 			if err != nil {
 				return err
 			}
-			l, oc, err := a.locate(ctx, t)
-			if err != nil {
-				return err
-			}
-			made, err := a.sign(ctx, oc, s, l.subject, legacy)
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.emit("sign", struct {
-					Name       string          `json:"name,omitempty"`
-					Version    string          `json:"version"`
-					Digest     digest.Digest   `json:"digest"`
-					Key        string          `json:"key_fingerprint"`
-					Signatures []digest.Digest `json:"signatures"`
-				}{l.name.String(), l.version, l.subject.Digest, s.Key().Fingerprint, made})
-			}
-			a.say("signed %s with %s", clean(l.String()), s.Key().Fingerprint)
-			return a.printf("%s\n", l.subject.Digest)
+			return a.showSigned("sign", l, s, subs, made)
 		},
 	}
-	cmd.Flags().StringVar(&key, "key", "", "private key: a file or env://NAME")
+	who.register(cmd)
 	cmd.Flags().BoolVar(&legacy, "legacy", false, "also write the sha256-….sig tag that cosign before v3 looks for")
+	cmd.Flags().BoolVar(&builds, "builds", false, "sign the version's builds, too, with one signature")
 	return cmd
 }
 
+// toSign finds what arg names, with its builds where they are wanted, and who
+// is to sign it.
+func (a *app) toSign(ctx context.Context, arg string, who signFlags, builds bool) (located, *artifact.Client, signing.Signer, []signing.Subject, error) {
+	fail := func(err error) (located, *artifact.Client, signing.Signer, []signing.Subject, error) {
+		return located{}, nil, nil, nil, err
+	}
+	t, err := parseTarget(arg)
+	if err != nil {
+		return fail(err)
+	}
+	if t.ref.at.host == "" && t.want == "" {
+		return fail(usagef("%q: which version?", arg).fix("write %s@VERSION", arg))
+	}
+	l, oc, err := a.locate(ctx, t)
+	if err != nil {
+		return fail(err)
+	}
+	private, err := a.isPrivate(ctx, oc, l)
+	if err != nil {
+		return fail(err)
+	}
+	s, err := a.signer(ctx, who, private)
+	if err != nil {
+		return fail(err)
+	}
+	subs := []signing.Subject{l.subject}
+	if builds {
+		list, err := oc.Referrers(ctx, l.repo, l.subject.Digest)
+		if err != nil {
+			return fail(err)
+		}
+		for _, d := range list {
+			if artifact.IsBuild(d.ArtifactType) {
+				sub := l.subject
+				sub.Digest, sub.MediaType, sub.Size = d.Digest, d.MediaType, d.Size
+				subs = append(subs, sub)
+			}
+		}
+	}
+	return l, oc, s, subs, nil
+}
+
+// showSigned prints what was attached to what.
+func (a *app) showSigned(command string, l located, s signing.Signer, subs []signing.Subject, made []digest.Digest) error {
+	key := ""
+	if k := s.Authority().Key; k != nil {
+		key = k.Fingerprint
+	}
+	if a.json {
+		return a.emit(command, struct {
+			Name       string          `json:"name,omitempty"`
+			Version    string          `json:"version"`
+			Digest     digest.Digest   `json:"digest"`
+			Key        string          `json:"key_fingerprint,omitempty"`
+			SignedBy   string          `json:"signed_by"`
+			Builds     int             `json:"builds"`
+			Signatures []digest.Digest `json:"signatures"`
+		}{l.name.String(), l.version, l.subject.Digest, key, signedBy(s), len(subs) - 1, made})
+	}
+	what := clean(l.String())
+	if n := len(subs) - 1; n > 0 {
+		what += " and " + plural(n, "build")
+	}
+	a.say("signed %s as %s", what, clean(signedBy(s)))
+	return a.printf("%s\n", l.subject.Digest)
+}
+
 // sign attaches signatures and returns the manifests that carry them.
-func (a *app) sign(ctx context.Context, oc *artifact.Client, s signing.Signer, sub signing.Subject, legacy bool) ([]digest.Digest, error) {
-	descs, err := signing.Sign(ctx, oc, oc, s, sub, signing.SignOptions{Legacy: legacy})
+func (a *app) sign(ctx context.Context, oc *artifact.Client, s signing.Signer, subs []signing.Subject, legacy bool) ([]digest.Digest, error) {
+	descs, err := signing.SignAll(ctx, oc, oc, s, subs, signing.SignOptions{Legacy: legacy})
 	if err != nil {
 		return nil, err
 	}
+	return digests(descs), nil
+}
+
+func digests(descs []ocispec.Descriptor) []digest.Digest {
 	out := []digest.Digest{}
 	for _, d := range descs {
 		out = append(out, d.Digest)
 	}
-	return out, nil
+	return out
 }
 
 func newVerify(a *app) *cobra.Command {

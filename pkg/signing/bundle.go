@@ -28,9 +28,7 @@ func unsupported(format string, args ...any) error {
 	return &unsupportedError{fmt.Sprintf(format, args...)}
 }
 
-// parseBundle reads a bundle referrer. Log entries and timestamps are left out:
-// a key's signature is judged by the key alone, so an entry of a kind unknown
-// here (rekor's dsse 0.0.2) must not spoil it.
+// parseBundle reads a bundle referrer.
 func parseBundle(data []byte) (*protobundle.Bundle, error) {
 	var b protobundle.Bundle
 	if err := protojson.Unmarshal(data, &b); err != nil {
@@ -49,15 +47,8 @@ func parseBundle(data []byte) (*protobundle.Bundle, error) {
 	if strings.HasPrefix(b.MediaType, bundleMediaTypePrefix) && !knownBundle(b.MediaType) {
 		return nil, unsupported("bundles of type %q are not known here", clip(b.MediaType))
 	}
-	switch b.GetVerificationMaterial().GetContent().(type) {
-	case *protobundle.VerificationMaterial_Certificate, *protobundle.VerificationMaterial_X509CertificateChain:
-		return nil, errCertificate
-	}
 	if b.GetMessageSignature() != nil {
 		return nil, unsupported("it signs bytes without saying what for")
-	}
-	if m := b.GetVerificationMaterial(); m != nil {
-		m.TlogEntries, m.TimestampVerificationData = nil, nil
 	}
 	return &b, nil
 }
@@ -74,6 +65,7 @@ func knownBundle(mediaType string) bool {
 // statement is the part of an in-toto statement that decides what is signed.
 type statement struct {
 	PredicateType string
+	Payload       []byte // JSON of all of it
 	subjects      []statementSubject
 }
 
@@ -84,8 +76,12 @@ type statementSubject struct {
 
 // parseStatement reads the signed statement of b, as sigstore-go will read it
 // when it verifies.
-func parseStatement(b *bundle.Bundle) (*statement, error) {
-	env, err := b.Envelope()
+func parseStatement(b *protobundle.Bundle) (*statement, error) {
+	e, err := bundle.NewBundle(withoutLogs(b))
+	if err != nil {
+		return nil, fmt.Errorf("it is no sigstore bundle: %w", err)
+	}
+	env, err := e.Envelope()
 	if err != nil {
 		return nil, fmt.Errorf("its envelope cannot be read: %w", err)
 	}
@@ -96,35 +92,56 @@ func parseStatement(b *bundle.Bundle) (*statement, error) {
 	if err != nil {
 		return nil, fmt.Errorf("its statement cannot be read: %w", err)
 	}
-	s := &statement{PredicateType: in.GetPredicateType()}
+	s := &statement{PredicateType: in.GetPredicateType(), Payload: b.GetDsseEnvelope().GetPayload()}
 	for _, sub := range in.GetSubject() {
 		s.subjects = append(s.subjects, statementSubject{sub.GetName(), sub.GetDigest()})
 	}
 	return s, nil
 }
 
+// artifactOf is what the statement must be verified against: one of its subjects,
+// which check has seen.
+func artifactOf(sub Subject) (artifact, error) {
+	sum, err := hexBytes(sub.Digest)
+	return artifact{algorithm: sub.Digest.Algorithm().String(), sum: sum}, err
+}
+
+// firstSubject is the artifact that b is over, by its own words.
+func firstSubject(b *protobundle.Bundle) (artifact, error) {
+	s, err := parseStatement(b)
+	if err != nil {
+		return artifact{}, err
+	}
+	for _, x := range s.subjects {
+		if h := x.digest[string(digest.SHA256)]; h != "" {
+			sum, err := hexBytes(digest.NewDigestFromEncoded(digest.SHA256, h))
+			return artifact{algorithm: string(digest.SHA256), sum: sum}, err
+		}
+	}
+	return artifact{}, errors.New("its statement names no digest")
+}
+
 // check compares the statement's subjects with sub and returns the name that it
 // gives to this digest. A statement may name one digest twice, for two
-// packages; one of them must be this one.
+// packages; one of them must be this one. The one that says so exactly goes first.
 func (s *statement) check(sub Subject) (name string, err error) {
-	over := false
+	exact, over := sub.PURL(), false
+	err = errors.New("it is over another manifest")
 	for _, x := range s.subjects {
 		if x.digest[string(sub.Digest.Algorithm())] != sub.Digest.Encoded() {
 			continue
 		}
 		wrong := sub.namedBy(x.name)
-		if wrong == nil {
+		switch {
+		case wrong == nil && x.name == exact:
 			return x.name, nil
+		case wrong == nil && err != nil, !over:
+			name, err = x.name, wrong
 		}
-		if !over {
-			over, name, err = true, x.name, wrong
-		}
+		over = true
 	}
-	if !over {
-		if len(s.subjects) > 0 {
-			name = s.subjects[0].name
-		}
-		return name, errors.New("it is over another manifest")
+	if !over && len(s.subjects) > 0 {
+		name = s.subjects[0].name
 	}
 	return name, err
 }

@@ -20,15 +20,7 @@ type cosign struct {
 // cache folder that `make test/clients` fills, or skips.
 func needCosign(t *testing.T, major string) cosign {
 	t.Helper()
-	dir := os.Getenv("CLYDE_TOOLS")
-	if dir == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			t.Skip("no CLYDE_TOOLS and no home directory: no cosign")
-		}
-		dir = filepath.Join(home, ".cache", "clyde-tools", "bin")
-	}
-	bin := filepath.Join(dir, "cosign-"+major)
+	bin := filepath.Join(toolsDir(), "cosign-"+major)
 	if _, err := os.Stat(bin); err != nil {
 		t.Skipf("%s is not there: `make test/clients` builds it", bin)
 	}

@@ -40,7 +40,7 @@ type Entry struct {
 // as opposed to broken.
 func (e Entry) Unsupported() bool {
 	var u *unsupportedError
-	return errors.As(e.Err, &u) || errors.Is(e.Err, errCertificate) || errors.Is(e.Err, errTooLarge) || e.cause != nil
+	return errors.As(e.Err, &u) || errors.Is(e.Err, errTooLarge) || e.cause != nil
 }
 
 // errTooLarge marks what was left unread because of a limit.

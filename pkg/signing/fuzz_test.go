@@ -5,11 +5,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -22,7 +22,7 @@ var fuzzSubject = Subject{
 
 // fuzzKey returns a signer and the authority of its key. The key is never
 // encrypted: that takes a second, in every worker.
-func fuzzKey(f *testing.F) (*KeySigner, authority) {
+func fuzzKey(f *testing.F) (*KeySigner, *checker) {
 	f.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -36,11 +36,16 @@ func fuzzKey(f *testing.F) (*KeySigner, authority) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	a, err := newKeyAuthority(s.key)
+	a, err := newAuthority(*s.Authority())
 	if err != nil {
 		f.Fatal(err)
 	}
 	return s, a
+}
+
+// fuzzJudge judges for the fuzz subject, whose manifest states nothing.
+func fuzzJudge(c *checker) *judge {
+	return &judge{sub: fuzzSubject, authorities: []*checker{c}, states: func() error { return errors.New("nothing is stated") }}
 }
 
 // FuzzBundle: whatever bytes a referrer holds, judging them ends in a state of
@@ -48,7 +53,7 @@ func fuzzKey(f *testing.F) (*KeySigner, authority) {
 // owner signed: here, nothing but the seed.
 func FuzzBundle(f *testing.F) {
 	signer, key := fuzzKey(f)
-	st, err := newStatement(fuzzSubject)
+	st, err := newStatement([]Subject{fuzzSubject}, predicateSign, []byte("{}"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -70,7 +75,7 @@ func FuzzBundle(f *testing.F) {
 		for _, format := range []Format{FormatBundle, FormatLegacyAtt} {
 			e := Entry{Format: format}
 			e.parse(data)
-			res, _ := judge(&e, fuzzSubject, []authority{key})
+			res, _ := fuzzJudge(key).entry(&e)
 			switch res.State {
 			case StateVerified:
 				if string(e.bundle.GetDsseEnvelope().GetPayload()) != string(want.GetDsseEnvelope().GetPayload()) {
@@ -119,7 +124,7 @@ func FuzzPayload(f *testing.F) {
 		}
 		e := Entry{Format: FormatLegacySig, annotations: annotations}
 		e.parse(data)
-		if res, _ := judge(&e, fuzzSubject, []authority{key}); res.State == StateVerified && string(data) != string(good) {
+		if res, _ := fuzzJudge(key).entry(&e); res.State == StateVerified && string(data) != string(good) {
 			t.Errorf("judge(%q) = verified; nobody signed that", data)
 		}
 	})
@@ -140,7 +145,7 @@ func FuzzPURL(f *testing.F) {
 
 // FuzzStatement: a statement that passes the check has this digest.
 func FuzzStatement(f *testing.F) {
-	st, err := newStatement(fuzzSubject)
+	st, err := newStatement([]Subject{fuzzSubject}, predicateSign, []byte("{}"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -155,11 +160,7 @@ func FuzzStatement(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := bundle.NewBundle(pb)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := parseStatement(b)
+		s, err := parseStatement(pb)
 		if err != nil {
 			return
 		}

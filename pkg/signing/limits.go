@@ -12,7 +12,8 @@ const (
 	MaxBlob      = 1 << 20         // bytes of one signature manifest or layer
 	MaxTotal     = 16 << 20        // bytes of all layers of one digest together
 	Timeout      = 5 * time.Second // for all of it
-	MaxKeys      = 64              // keys one Verify tries
+	MaxKeys      = 64              // keys and identities one Verify tries
+	MaxSubjects  = 256             // manifests that one statement names; sigstore's libraries read up to 1024
 	MaxKeyPEM    = 16 << 10        // bytes of a key file; RSA 4096, encrypted, is under 6 KiB
 )
 

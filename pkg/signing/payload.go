@@ -3,7 +3,9 @@ package signing
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 
@@ -11,6 +13,7 @@ import (
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
+	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 )
 
 // Media types, annotations and words of cosign's formats (its
@@ -25,6 +28,8 @@ const (
 
 	annotationSignature     = "dev.cosignproject.cosign/signature"
 	annotationCertificate   = "dev.sigstore.cosign/certificate"
+	annotationBundle        = "dev.sigstore.cosign/bundle"
+	annotationTimestamp     = "dev.sigstore.cosign/rfc3161timestamp"
 	annotationContent       = "dev.sigstore.bundle.content"
 	annotationPredicateType = "dev.sigstore.bundle.predicateType"
 
@@ -94,15 +99,9 @@ func (p *payload) check(s Subject) error {
 	return s.inRepository(p.Critical.Identity.DockerReference)
 }
 
-// errCertificate marks a signature that needs more than keys to be checked.
-var errCertificate = errors.New("it is made with a certificate, and only keys are checked")
-
 // legacySignature turns a simplesigning layer into a bundle, so that one
 // verifier serves all formats.
 func legacySignature(data []byte, annotations map[string]string) (*protobundle.Bundle, error) {
-	if annotations[annotationCertificate] != "" {
-		return nil, errCertificate
-	}
 	sig, err := base64.StdEncoding.DecodeString(annotations[annotationSignature])
 	if err != nil || len(sig) == 0 {
 		return nil, errors.New("its annotation " + annotationSignature + " holds no signature")
@@ -111,7 +110,10 @@ func legacySignature(data []byte, annotations map[string]string) (*protobundle.B
 	if err != nil {
 		return nil, err
 	}
-	b := legacyBundle()
+	b, err := legacyBundle(annotations)
+	if err != nil {
+		return nil, err
+	}
 	b.Content = &protobundle.Bundle_MessageSignature{MessageSignature: &protocommon.MessageSignature{
 		MessageDigest: &protocommon.HashOutput{Algorithm: protocommon.HashAlgorithm_SHA2_256, Digest: sum},
 		Signature:     sig,
@@ -121,9 +123,6 @@ func legacySignature(data []byte, annotations map[string]string) (*protobundle.B
 
 // legacyAttestation turns a DSSE layer into a bundle.
 func legacyAttestation(data []byte, annotations map[string]string) (*protobundle.Bundle, error) {
-	if annotations[annotationCertificate] != "" {
-		return nil, errCertificate
-	}
 	var env struct {
 		PayloadType string `json:"payloadType"`
 		Payload     []byte `json:"payload"`
@@ -137,7 +136,10 @@ func legacyAttestation(data []byte, annotations map[string]string) (*protobundle
 	if len(env.Signatures) != 1 {
 		return nil, fmt.Errorf("its envelope holds %d signatures; want one", len(env.Signatures))
 	}
-	b := legacyBundle()
+	b, err := legacyBundle(annotations)
+	if err != nil {
+		return nil, err
+	}
 	b.Content = &protobundle.Bundle_DsseEnvelope{DsseEnvelope: &protodsse.Envelope{
 		PayloadType: env.PayloadType,
 		Payload:     env.Payload,
@@ -146,11 +148,71 @@ func legacyAttestation(data []byte, annotations map[string]string) (*protobundle
 	return b, nil
 }
 
-func legacyBundle() *protobundle.Bundle {
-	return &protobundle.Bundle{
-		MediaType: legacyBundleMediaType,
-		VerificationMaterial: &protobundle.VerificationMaterial{
-			Content: &protobundle.VerificationMaterial_PublicKey{PublicKey: &protocommon.PublicKeyIdentifier{}},
-		},
+// legacyBundle reads what a layer's annotations hold besides the signature: a
+// certificate, an entry of a log with its promise, a timestamp.
+func legacyBundle(annotations map[string]string) (*protobundle.Bundle, error) {
+	m := &protobundle.VerificationMaterial{
+		Content: &protobundle.VerificationMaterial_PublicKey{PublicKey: &protocommon.PublicKeyIdentifier{}},
 	}
+	if text := annotations[annotationCertificate]; text != "" {
+		block, _ := pem.Decode([]byte(text))
+		if block == nil || block.Type != "CERTIFICATE" {
+			return nil, errors.New("its annotation " + annotationCertificate + " holds no certificate")
+		}
+		m.Content = &protobundle.VerificationMaterial_X509CertificateChain{X509CertificateChain: &protocommon.X509CertificateChain{
+			Certificates: []*protocommon.X509Certificate{{RawBytes: block.Bytes}},
+		}}
+	}
+	if text := annotations[annotationBundle]; text != "" {
+		entry, err := legacyEntry(text)
+		if err != nil {
+			return nil, fmt.Errorf("its annotation %s holds no entry of a log: %w", annotationBundle, err)
+		}
+		m.TlogEntries = []*protorekor.TransparencyLogEntry{entry}
+	}
+	if text := annotations[annotationTimestamp]; text != "" {
+		var stamp struct{ SignedRFC3161Timestamp []byte }
+		if err := json.Unmarshal([]byte(text), &stamp); err != nil {
+			return nil, fmt.Errorf("its annotation %s holds no timestamp: %w", annotationTimestamp, err)
+		}
+		m.TimestampVerificationData = &protobundle.TimestampVerificationData{
+			Rfc3161Timestamps: []*protocommon.RFC3161SignedTimestamp{{SignedTimestamp: stamp.SignedRFC3161Timestamp}},
+		}
+	}
+	return &protobundle.Bundle{MediaType: legacyBundleMediaType, VerificationMaterial: m}, nil
+}
+
+// legacyEntry reads an entry of Rekor v1 as cosign v2 keeps it.
+func legacyEntry(text string) (*protorekor.TransparencyLogEntry, error) {
+	var e struct {
+		SignedEntryTimestamp []byte
+		Payload              struct {
+			Body           []byte `json:"body"`
+			IntegratedTime int64  `json:"integratedTime"`
+			LogIndex       int64  `json:"logIndex"`
+			LogID          string `json:"logID"`
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		return nil, err
+	}
+	log, err := hex.DecodeString(e.Payload.LogID)
+	if err != nil {
+		return nil, err
+	}
+	var kind struct {
+		Kind       string `json:"kind"`
+		APIVersion string `json:"apiVersion"`
+	}
+	if err := json.Unmarshal(e.Payload.Body, &kind); err != nil {
+		return nil, err
+	}
+	return &protorekor.TransparencyLogEntry{
+		LogIndex:          e.Payload.LogIndex,
+		LogId:             &protocommon.LogId{KeyId: log},
+		KindVersion:       &protorekor.KindVersion{Kind: kind.Kind, Version: kind.APIVersion},
+		IntegratedTime:    e.Payload.IntegratedTime,
+		InclusionPromise:  &protorekor.InclusionPromise{SignedEntryTimestamp: e.SignedEntryTimestamp},
+		CanonicalizedBody: e.Payload.Body,
+	}, nil
 }

@@ -166,7 +166,7 @@ func (r *remote) manifest(tb testing.TB, repo, ref string, m ocispec.Manifest) o
 func (r *remote) publish(tb testing.TB, namespace, base, version string) signing.Subject {
 	tb.Helper()
 	n := clyde.Name{Namespace: namespace, Base: base}
-	config := r.blob(tb, n.Repo(), "application/vnd.clyde.package.config.v1+yaml", []byte("name: "+n.String()+"\nversion: "+version+"\n"))
+	config := r.blob(tb, n.Repo(), "application/vnd.clyde.package.config.v1+yaml", fmt.Appendf(nil, "name: %q\nversion: %q\n", n, version))
 	layer := r.blob(tb, n.Repo(), "application/vnd.clyde.package.layer.v1.tar+gzip", []byte("archive of "+n.String()+version))
 	d := r.manifest(tb, n.Repo(), version, ocispec.Manifest{ArtifactType: "application/vnd.clyde.package.v1", Config: config, Layers: []ocispec.Descriptor{layer}})
 	return signing.Subject{Repo: n.Repo(), Name: n, Version: version, Digest: d.Digest, MediaType: d.MediaType, Size: d.Size}

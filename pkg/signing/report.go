@@ -1,6 +1,8 @@
 package signing
 
 import (
+	"time"
+
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -62,8 +64,16 @@ type SignatureResult struct {
 	KeyName        string        `json:"keyName,omitempty"`        // Key.Name of that key
 	PredicateType  string        `json:"predicateType,omitempty"`  // from inside the signed statement; empty for a legacy signature
 	Subject        string        `json:"subject,omitempty"`        // the package named inside the signed bytes, a purl or a repository
+	Authorities    []string      `json:"authorities,omitempty"`    // names of those that made it, when verified
+	Certificate    *Certificate  `json:"certificate,omitempty"`    // who was vouched for, proven; also where they do not count
+	Logs           []LogEntry    `json:"logs,omitempty"`           // transparency logs that hold it, proven
+	Times          []time.Time   `json:"times,omitempty"`          // when it was made, proven
 	Reason         string        `json:"reason,omitempty"`         // why it is not verified, a sentence without its full stop
 	Unsupported    bool          `json:"unsupported,omitempty"`    // of a kind this version cannot check
+
+	// Statement is the JSON that was signed; nil for a legacy signature. Until
+	// State is StateVerified it says what somebody claims.
+	Statement []byte `json:"-"`
 }
 
 // Report is what all signatures of one digest amount to.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -29,60 +30,153 @@ type SignOptions struct {
 // already, names the same package and verifies is kept and returned, so signing
 // again changes nothing. What was written is read back and verified before Sign
 // returns.
-func Sign(ctx context.Context, dst Sink, src Source, signer Signer, sub Subject, opts SignOptions) (_ []ocispec.Descriptor, err error) {
-	defer clyde.Wrap(&err, "signing.Sign(%s@%s)", sub.Repo, sub.Digest)
-	switch {
-	case sub.Digest.Validate() != nil || sub.MediaType == "" || sub.Size <= 0 || sub.Repo == "":
-		return nil, clyde.Errorf(clyde.ErrInvalid, "a signature needs the repository, digest, media type and size of what it signs")
-	case opts.NoBundle && !opts.Legacy:
+func Sign(ctx context.Context, dst Sink, src Source, signer Signer, sub Subject, opts SignOptions) ([]ocispec.Descriptor, error) {
+	return SignAll(ctx, dst, src, signer, []Subject{sub}, opts)
+}
+
+// SignAll signs several manifests of one repository, a package and its builds,
+// as Sign does: one statement names them all, so that one certificate and one
+// entry in a log serve them. It returns the manifests of each subject in turn.
+func SignAll(ctx context.Context, dst Sink, src Source, signer Signer, subs []Subject, opts SignOptions) (_ []ocispec.Descriptor, err error) {
+	if err := checkSubjects(subs); err != nil {
+		return nil, err
+	}
+	defer clyde.Wrap(&err, "signing.SignAll(%s@%s, %d)", subs[0].Repo, subs[0].Digest, len(subs))
+	if opts.NoBundle && !opts.Legacy {
 		return nil, clyde.Errorf(clyde.ErrInvalid, "there is nothing to write: neither a bundle nor a legacy signature is wanted")
 	}
-	want := []Format{}
-	if !opts.NoBundle {
-		want = append(want, FormatBundle)
+	have := make([]map[Format]ocispec.Descriptor, len(subs))
+	var unsigned []Subject
+	for i, sub := range subs {
+		if have[i], err = existing(ctx, src, signer, sub); err != nil {
+			return nil, err
+		}
+		if _, ok := have[i][FormatBundle]; !ok && !opts.NoBundle {
+			unsigned = append(unsigned, sub)
+		}
 	}
-	if opts.Legacy {
-		want = append(want, FormatLegacySig)
-	}
-	have, err := existing(ctx, src, signer, sub)
-	if err != nil {
-		return nil, err
+	made := map[digest.Digest]ocispec.Descriptor{}
+	if len(unsigned) > 0 {
+		st, err := newStatement(unsigned, predicateSign, json.RawMessage("{}"))
+		if err != nil {
+			return nil, err
+		}
+		if made, err = writeBundle(ctx, dst, src, signer, unsigned, predicateSign, st); err != nil {
+			return nil, err
+		}
 	}
 	var out []ocispec.Descriptor
-	for _, f := range want {
-		d, ok := have[f]
-		if !ok {
-			if f == FormatBundle {
-				d, err = writeBundle(ctx, dst, src, signer, sub)
-			} else {
-				d, err = writeLegacy(ctx, dst, src, signer, sub)
+	for i, sub := range subs {
+		if !opts.NoBundle {
+			d, ok := have[i][FormatBundle]
+			if !ok {
+				d = made[sub.Digest]
 			}
-			if err != nil {
-				return nil, err
-			}
+			out = append(out, d)
 		}
-		out = append(out, d)
-	}
-	if have, err = existing(ctx, src, signer, sub); err != nil {
-		return nil, err
-	}
-	for _, f := range want {
-		if _, ok := have[f]; !ok && signer.Key().verifier != nil {
-			return nil, clyde.Errorf(clyde.ErrUnavailable, "the registry took the signature of %s@%s and does not show it", sub.Repo, sub.Digest).
-				WithCode("signature_lost").Fix("Sign again: another client may have written the same tag at that moment.")
+		if opts.Legacy {
+			d, ok := have[i][FormatLegacySig]
+			if !ok {
+				if d, err = writeLegacy(ctx, dst, src, signer, sub); err != nil {
+					return nil, err
+				}
+			}
+			out = append(out, d)
+		}
+		if err := readBack(ctx, src, signer, sub, opts); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// existing returns the manifests with a verified signature by signer's key that
-// names exactly this package, by format.
+// checkSubjects refuses what cannot be signed together.
+func checkSubjects(subs []Subject) error {
+	switch {
+	case len(subs) == 0:
+		return clyde.Errorf(clyde.ErrInvalid, "there is nothing to sign")
+	case len(subs) > MaxSubjects:
+		return clyde.Errorf(clyde.ErrTooLarge, "%d manifests are too many for one signature; the limit is %d", len(subs), MaxSubjects)
+	}
+	for _, sub := range subs {
+		if sub.Digest.Validate() != nil || sub.MediaType == "" || sub.Size <= 0 || sub.Repo == "" || sub.Repo != subs[0].Repo {
+			return clyde.Errorf(clyde.ErrInvalid, "a signature needs the repository, digest, media type and size of what it signs")
+		}
+	}
+	return nil
+}
+
+// readBack looks whether the registry shows what it took.
+func readBack(ctx context.Context, src Source, signer Signer, sub Subject, opts SignOptions) error {
+	have, err := existing(ctx, src, signer, sub)
+	if err != nil {
+		return err
+	}
+	_, bundle := have[FormatBundle]
+	_, legacy := have[FormatLegacySig]
+	if !bundle && !opts.NoBundle || !legacy && opts.Legacy {
+		return lost(sub)
+	}
+	return nil
+}
+
+func lost(sub Subject) error {
+	return clyde.Errorf(clyde.ErrUnavailable, "the registry took the signature of %s@%s and does not show it", sub.Repo, sub.Digest).
+		WithCode("signature_lost").Fix("Sign again: another client may have written the same tag at that moment.")
+}
+
+// Attest attaches a signed statement of another kind than a signature to every
+// subject: how it was built, what is in it. One statement names them all.
+// predicate is JSON; it returns the manifests that carry it, in the order of subs.
+func Attest(ctx context.Context, dst Sink, src Source, signer Signer, subs []Subject, predicateType string, predicate []byte) (_ []ocispec.Descriptor, err error) {
+	if err := checkSubjects(subs); err != nil {
+		return nil, err
+	}
+	defer clyde.Wrap(&err, "signing.Attest(%s@%s, %d)", subs[0].Repo, subs[0].Digest, len(subs))
+	u, uerr := url.Parse(predicateType)
+	switch {
+	case uerr != nil || !u.IsAbs() || len(predicateType) > MaxIdentityText:
+		return nil, clyde.Errorf(clyde.ErrInvalid, "the predicate type %q is no URI", clip(predicateType)).WithCode("bad_predicate_type")
+	case predicateType == predicateSign:
+		return nil, clyde.Errorf(clyde.ErrInvalid, "%s is the type of a signature, not of an attestation", predicateSign).WithCode("bad_predicate_type")
+	case len(predicate) > MaxBlob:
+		return nil, clyde.Errorf(clyde.ErrTooLarge, "the predicate is %d bytes; the limit is %d with its signature", len(predicate), MaxBlob)
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(predicate, &object); err != nil || object == nil {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "the predicate is no JSON object").WithCode("bad_predicate").Because(err)
+	}
+	st, err := newStatement(subs, predicateType, predicate)
+	if err != nil {
+		return nil, err
+	}
+	made, err := writeBundle(ctx, dst, src, signer, subs, predicateType, st)
+	if err != nil {
+		return nil, err
+	}
+	var out []ocispec.Descriptor
+	for _, sub := range subs {
+		d := made[sub.Digest]
+		rep, err := VerifyBy(ctx, src, sub, []Authority{*signer.Authority()}, Limits{})
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(rep.Attestations, func(r SignatureResult) bool { return r.Manifest == d.Digest && r.State == StateVerified }) {
+			return nil, lost(sub)
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// existing returns the manifests with a verified signature by signer that names
+// exactly this package, by format.
 func existing(ctx context.Context, src Source, signer Signer, sub Subject) (map[Format]ocispec.Descriptor, error) {
-	key := signer.Key()
-	if key.verifier == nil {
+	who := signer.Authority()
+	if who == nil {
 		return nil, nil
 	}
-	rep, err := Verify(ctx, src, sub, []Key{key}, Limits{})
+	rep, err := VerifyBy(ctx, src, sub, []Authority{*who}, Limits{})
 	if err != nil {
 		return nil, err
 	}
@@ -103,62 +197,72 @@ func existing(ctx context.Context, src Source, signer Signer, sub Subject) (map[
 	return have, nil
 }
 
-// newStatement is what a bundle signs: this digest is this package.
-func newStatement(sub Subject) ([]byte, error) {
+// newStatement is what a bundle signs: these digests are these packages.
+func newStatement(subs []Subject, predicateType string, predicate json.RawMessage) ([]byte, error) {
 	type subject struct {
 		Name   string            `json:"name,omitempty"`
 		Digest map[string]string `json:"digest"`
 	}
+	var list []subject
+	for _, sub := range subs {
+		list = append(list, subject{sub.PURL(), map[string]string{sub.Digest.Algorithm().String(): sub.Digest.Encoded()}})
+	}
 	return json.Marshal(struct {
-		Type          string    `json:"_type"`
-		Subject       []subject `json:"subject"`
-		PredicateType string    `json:"predicateType"`
-		Predicate     struct{}  `json:"predicate"`
-	}{
-		Type:          "https://in-toto.io/Statement/v1",
-		Subject:       []subject{{sub.PURL(), map[string]string{sub.Digest.Algorithm().String(): sub.Digest.Encoded()}}},
-		PredicateType: predicateSign,
-	})
+		Type          string          `json:"_type"`
+		Subject       []subject       `json:"subject"`
+		PredicateType string          `json:"predicateType"`
+		Predicate     json.RawMessage `json:"predicate"`
+	}{"https://in-toto.io/Statement/v1", list, predicateType, predicate})
 }
 
-// writeBundle stores a bundle as a referrer of sub.
-func writeBundle(ctx context.Context, dst Sink, src Source, signer Signer, sub Subject) (ocispec.Descriptor, error) {
-	st, err := newStatement(sub)
+// writeBundle signs a statement and stores the bundle as a referrer of each of
+// subs. It returns the manifests by the digest that they refer to.
+func writeBundle(ctx context.Context, dst Sink, src Source, signer Signer, subs []Subject, predicateType string, statement []byte) (map[digest.Digest]ocispec.Descriptor, error) {
+	data, err := signer.SignStatement(ctx, statement)
 	if err != nil {
-		return ocispec.Descriptor{}, err
+		return nil, err
 	}
-	data, err := signer.SignStatement(ctx, st)
-	if err != nil {
-		return ocispec.Descriptor{}, err
+	if len(data) > MaxBlob {
+		return nil, clyde.Errorf(clyde.ErrTooLarge, "the signed statement is %d bytes; nobody reads one above %d", len(data), MaxBlob)
 	}
+	repo := subs[0].Repo
 	layer := describe(bundleMediaType, data)
-	if err := dst.PutBlob(ctx, sub.Repo, layer, bytes.NewReader(data)); err != nil {
-		return ocispec.Descriptor{}, err
+	if err := dst.PutBlob(ctx, repo, layer, bytes.NewReader(data)); err != nil {
+		return nil, err
 	}
 	config := ocispec.DescriptorEmptyJSON
 	config.Data = nil
-	if err := dst.PutBlob(ctx, sub.Repo, config, bytes.NewReader(ocispec.DescriptorEmptyJSON.Data)); err != nil {
-		return ocispec.Descriptor{}, err
+	if err := dst.PutBlob(ctx, repo, config, bytes.NewReader(ocispec.DescriptorEmptyJSON.Data)); err != nil {
+		return nil, err
 	}
-	subject := sub.descriptor()
-	m, err := json.Marshal(ocispec.Manifest{
-		Versioned:    specs.Versioned{SchemaVersion: 2},
-		MediaType:    ocispec.MediaTypeImageManifest,
-		ArtifactType: bundleMediaType,
-		Config:       config,
-		Layers:       []ocispec.Descriptor{layer},
-		Subject:      &subject,
-		Annotations:  map[string]string{annotationContent: "dsse-envelope", annotationPredicateType: predicateSign},
-	})
-	if err != nil {
-		return ocispec.Descriptor{}, err
+	annotations := map[string]string{annotationContent: "dsse-envelope", annotationPredicateType: predicateType}
+	made := map[digest.Digest]ocispec.Descriptor{}
+	for _, sub := range subs {
+		subject := sub.descriptor()
+		m, err := json.Marshal(ocispec.Manifest{
+			Versioned:    specs.Versioned{SchemaVersion: 2},
+			MediaType:    ocispec.MediaTypeImageManifest,
+			ArtifactType: bundleMediaType,
+			Config:       config,
+			Layers:       []ocispec.Descriptor{layer},
+			Subject:      &subject,
+			Annotations:  annotations,
+		})
+		if err != nil {
+			return nil, err
+		}
+		d := describe(ocispec.MediaTypeImageManifest, m)
+		if _, err := dst.PutManifest(ctx, repo, d.Digest.String(), d.MediaType, m); err != nil {
+			return nil, err
+		}
+		d.ArtifactType = bundleMediaType
+		made[sub.Digest] = d
+		d.Annotations = annotations
+		if err := refer(ctx, dst, src, sub, d); err != nil {
+			return nil, err
+		}
 	}
-	d := describe(ocispec.MediaTypeImageManifest, m)
-	if _, err := dst.PutManifest(ctx, sub.Repo, d.Digest.String(), d.MediaType, m); err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	d.ArtifactType = bundleMediaType
-	return d, refer(ctx, dst, src, sub, d)
+	return made, nil
 }
 
 // refer adds d to the fallback tag of a registry that did not list it by
@@ -187,7 +291,6 @@ func refer(ctx context.Context, dst Sink, src Source, sub Subject, d ocispec.Des
 	if slices.ContainsFunc(index.Manifests, is) {
 		return nil
 	}
-	d.Annotations = map[string]string{annotationContent: "dsse-envelope", annotationPredicateType: predicateSign}
 	index.Manifests = append(index.Manifests, d)
 	payload, err := json.Marshal(index)
 	if err != nil {

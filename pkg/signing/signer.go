@@ -19,12 +19,12 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
-// Signer makes signatures. KeySigner is the one with a key; an identity with a
-// short-lived certificate fits the same methods, since both results carry their
-// own verification material.
+// Signer makes signatures: a KeySigner with a key, a KeylessSigner with a
+// short-lived certificate. What it returns carries its own verification material.
 type Signer interface {
-	// Key returns the public key, zero when signatures carry a certificate.
-	Key() Key
+	// Authority says whose signatures these will be found to be: nil where that
+	// is not known before the first.
+	Authority() *Authority
 	// SignStatement returns the JSON of a sigstore bundle over an in-toto statement.
 	SignStatement(ctx context.Context, statement []byte) ([]byte, error)
 	// SignPayload signs a simplesigning payload and returns the annotations that
@@ -84,6 +84,9 @@ func newKeySigner(sv signature.SignerVerifier) (*KeySigner, error) {
 
 // Key returns the public half.
 func (s *KeySigner) Key() Key { return s.key }
+
+// Authority returns the key as an authority.
+func (s *KeySigner) Authority() *Authority { return &Authority{Name: "signer", Key: &s.key} }
 
 // SignStatement returns a v0.3 bundle without log entry and timestamp.
 func (s *KeySigner) SignStatement(ctx context.Context, statement []byte) ([]byte, error) {

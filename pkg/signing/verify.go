@@ -1,93 +1,45 @@
 package signing
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"time"
-
-	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
-	"github.com/sigstore/sigstore-go/pkg/bundle"
-	"github.com/sigstore/sigstore-go/pkg/root"
-	"github.com/sigstore/sigstore-go/pkg/verify"
+	"errors"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
-
-// authority is somebody whose signatures count: today a key, and whatever else
-// brings its own verification material (certificates of an identity) later.
-type authority interface {
-	// check verifies the signature of e over artifact. A nil error means that
-	// this authority made it.
-	check(e verify.SignedEntity, artifact verify.ArtifactPolicyOption) error
-	// claimed reports whether e says that this authority made it, unproven.
-	claimed(e *protobundle.Bundle) bool
-	// sign fills in who signed.
-	sign(r *SignatureResult)
-}
-
-// keyAuthority is a public key. Its signatures have no time: they count for as
-// long as the key does.
-type keyAuthority struct {
-	key      Key
-	verifier *verify.Verifier
-}
-
-func newKeyAuthority(k Key) (*keyAuthority, error) {
-	if k.verifier == nil {
-		return nil, clyde.Errorf(clyde.ErrInvalid, "a key was not made with ParsePublicKey").WithCode("bad_key")
-	}
-	v, err := verify.NewVerifier(&keyMaterial{key: root.NewExpiringKey(k.verifier, time.Time{}, time.Time{})}, verify.WithNoObserverTimestamps())
-	if err != nil {
-		return nil, fmt.Errorf("signing.newKeyAuthority: %w", err)
-	}
-	return &keyAuthority{k, v}, nil
-}
-
-func (a *keyAuthority) check(e verify.SignedEntity, artifact verify.ArtifactPolicyOption) error {
-	_, err := a.verifier.Verify(e, verify.NewPolicy(artifact, verify.WithKey()))
-	return err
-}
-
-func (a *keyAuthority) claimed(b *protobundle.Bundle) bool {
-	hint := b.GetVerificationMaterial().GetPublicKey().GetHint()
-	return hint != "" && hint == a.key.hint
-}
-
-func (a *keyAuthority) sign(r *SignatureResult) {
-	r.KeyFingerprint, r.KeyName = a.key.Fingerprint, a.key.Name
-}
-
-// keyMaterial trusts one key, whatever a bundle calls it, and no certificate.
-type keyMaterial struct {
-	root.BaseTrustedMaterial
-	key *root.ExpiringKey
-}
-
-func (m *keyMaterial) PublicKeyVerifier(string) (root.TimeConstrainedVerifier, error) {
-	return m.key, nil
-}
 
 // Verify reads all signatures of sub and says what they amount to under keys;
 // State says how. An error means that nothing could be found out: the registry
 // could not be read in time (clyde.ErrUnavailable), or sub or keys are no good
 // (clyde.ErrInvalid). It is never a verdict.
 func Verify(ctx context.Context, src Source, sub Subject, keys []Key, lim Limits) (*Report, error) {
-	if len(keys) > MaxKeys {
-		return nil, clyde.Errorf(clyde.ErrInvalid, "%d keys are too many to try; the limit is %d", len(keys), MaxKeys)
+	list := make([]Authority, len(keys))
+	for i := range keys {
+		list[i] = Authority{Name: keys[i].Name, Key: &keys[i]}
 	}
-	authorities := make([]authority, len(keys))
-	for i, k := range keys {
-		a, err := newKeyAuthority(k)
+	return VerifyBy(ctx, src, sub, list, lim)
+}
+
+// VerifyBy is Verify under authorities of both kinds. Every signature is tried
+// by all of them, and lists whose it is: one may be asked for by several.
+func VerifyBy(ctx context.Context, src Source, sub Subject, authorities []Authority, lim Limits) (*Report, error) {
+	if len(authorities) > MaxKeys {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "%d keys and identities are too many to try; the limit is %d", len(authorities), MaxKeys)
+	}
+	checkers := make([]*checker, len(authorities))
+	for i, a := range authorities {
+		if a.Keyless != nil && len(a.Keyless.Identities) == 0 {
+			return nil, clyde.Errorf(clyde.ErrInvalid, "the authority %q names no identity: anybody's signature would count", clip(a.Name)).WithCode("bad_authority")
+		}
+		c, err := newAuthority(a)
 		if err != nil {
 			return nil, err
 		}
-		authorities[i] = a
+		checkers[i] = c
 	}
-	return verifyWith(ctx, src, sub, authorities, lim)
+	return verifyWith(ctx, src, sub, checkers, lim)
 }
 
-func verifyWith(ctx context.Context, src Source, sub Subject, authorities []authority, lim Limits) (*Report, error) {
+func verifyWith(ctx context.Context, src Source, sub Subject, authorities []*checker, lim Limits) (*Report, error) {
 	lim = lim.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, lim.Timeout)
 	defer cancel()
@@ -99,11 +51,12 @@ func verifyWith(ctx context.Context, src Source, sub Subject, authorities []auth
 		Repo: sub.Repo, Digest: sub.Digest, Problems: found.problems,
 		Signatures: []SignatureResult{}, Attestations: []SignatureResult{},
 	}
+	j := judge{sub: sub, authorities: authorities, states: statedOnce(ctx, src, sub, lim)}
 	for i := range found.entries {
 		if err := ctx.Err(); err != nil {
 			return nil, clyde.Errorf(clyde.ErrUnavailable, "the signatures of %s@%s could not be checked in time", sub.Repo, sub.Digest).Because(err)
 		}
-		res, attestation := judge(&found.entries[i], sub, authorities)
+		res, attestation := j.entry(&found.entries[i])
 		if attestation {
 			rep.Attestations = append(rep.Attestations, res)
 		} else {
@@ -111,8 +64,9 @@ func verifyWith(ctx context.Context, src Source, sub Subject, authorities []auth
 		}
 	}
 	rep.State = verdict(rep.Signatures, found.truncated)
-	if rep.State != StateVerified && found.failed != nil {
-		return nil, found.failed
+	failed := errors.Join(found.failed, j.failed)
+	if rep.State != StateVerified && failed != nil {
+		return nil, failed
 	}
 	return rep, nil
 }
@@ -140,29 +94,27 @@ func verdict(signatures []SignatureResult, truncated bool) State {
 	return state
 }
 
-// judge checks one entry and says whether it is an attestation.
-func judge(e *Entry, sub Subject, authorities []authority) (res SignatureResult, attestation bool) {
+// judge checks the entries of one subject.
+type judge struct {
+	sub         Subject
+	authorities []*checker
+	states      func() error // whether the package's own manifest says what sub does
+	failed      error        // why states could not be asked, an ErrUnavailable error
+}
+
+// entry checks one entry and says whether it is an attestation.
+func (j *judge) entry(e *Entry) (res SignatureResult, attestation bool) {
 	res = SignatureResult{Format: e.Format, Manifest: e.Manifest, Layer: e.Layer, State: StateUntrusted}
 	// Until the statement is read, the place is all there is to go by.
 	attestation = e.Format == FormatLegacyAtt
 	refuse := func(err error) (SignatureResult, bool) {
-		res.Reason = clip(err.Error())
-		if (Entry{Err: err, cause: e.cause}).Unsupported() {
-			res.Unsupported = true
-		} else {
-			res.State = StateInvalid
-		}
+		res.refuse(err, e.cause)
 		return res, attestation
 	}
 	if e.Err != nil {
 		return refuse(e.Err)
 	}
-	b, err := bundle.NewBundle(e.bundle)
-	if err != nil {
-		return refuse(fmt.Errorf("it is no sigstore bundle: %w", err))
-	}
-
-	var artifact verify.ArtifactPolicyOption
+	var over artifact
 	if e.Format == FormatLegacySig {
 		p, err := parsePayload(e.data)
 		if err != nil {
@@ -172,42 +124,111 @@ func judge(e *Entry, sub Subject, authorities []authority) (res SignatureResult,
 		if res.Subject == "" {
 			res.Subject = clip(p.Critical.Identity.DockerReference)
 		}
-		if err := p.check(sub); err != nil {
+		if err := p.check(j.sub); err != nil {
 			return refuse(err)
 		}
-		artifact = verify.WithArtifact(bytes.NewReader(e.data))
+		if err := j.bound(p.purl()); err != nil {
+			return refuse(err)
+		}
+		over = artifact{payload: e.data}
 	} else {
-		s, err := parseStatement(b)
+		s, err := parseStatement(e.bundle)
 		if err != nil {
 			return refuse(err)
 		}
-		res.PredicateType = clip(s.PredicateType)
+		res.PredicateType, res.Statement = clip(s.PredicateType), s.Payload
 		attestation = s.PredicateType != predicateSign
-		name, err := s.check(sub)
+		name, err := s.check(j.sub)
 		res.Subject = clip(name)
 		if err != nil {
 			return refuse(err)
 		}
-		sum, err := hexBytes(sub.Digest)
-		if err != nil {
+		if err := j.bound(name); err != nil {
 			return refuse(err)
 		}
-		artifact = verify.WithArtifactDigest(sub.Digest.Algorithm().String(), sum)
-	}
-
-	res.Reason = "it is by none of the keys that count here"
-	for _, a := range authorities {
-		if e.Format == FormatLegacySig {
-			artifact = verify.WithArtifact(bytes.NewReader(e.data)) // a reader serves one check
-		}
-		if a.check(b, artifact) == nil {
-			res.State, res.Reason = StateVerified, ""
-			a.sign(&res)
-			return res, attestation
-		}
-		if a.claimed(e.bundle) {
-			res.State, res.Reason = StateInvalid, "it claims to be made with a key that did not make it"
+		if over, err = artifactOf(j.sub); err != nil {
+			return refuse(err)
 		}
 	}
+	j.prove(&res, e, over)
 	return res, attestation
+}
+
+// prove asks every authority whether the entry is its own.
+func (j *judge) prove(res *SignatureResult, e *Entry, over artifact) {
+	why, invalid := errNotTheirs, false
+	for _, a := range j.authorities {
+		p, err := a.prove(e.bundle, over)
+		switch other, _ := errors.AsType[*errSomeoneElse](err); {
+		case err == nil:
+			res.proven(a, p)
+		case other != nil:
+			res.Certificate, res.Logs, res.Times = other.certificate, other.logs, other.times
+			why = err
+		case a.claims(e.bundle):
+			why, invalid = errors.New("it claims to be made with a key that did not make it"), true
+		case a.Keyless != nil && hasCertificate(e.bundle):
+			why = err // forged, expired, or by another sigstore: its own authority says which
+		case errors.Is(err, errOnlyKeysCount) && errors.Is(why, errNotTheirs):
+			why = err
+		}
+	}
+	if res.State == StateVerified {
+		return
+	}
+	res.Reason = clip(why.Error())
+	if u, _ := errors.AsType[*unsupportedError](why); u != nil || errors.Is(why, errOnlyKeysCount) {
+		res.Unsupported = true
+	}
+	if invalid {
+		res.State = StateInvalid
+	}
+}
+
+// bound sees to it that a signature which names no package and version of ours
+// counts only for the package and version that the manifest itself states: the
+// digest alone goes into any repository, under any tag.
+func (j *judge) bound(name string) error {
+	if j.sub.Name.IsZero() {
+		return nil
+	}
+	if _, v, ok := parsePURL(name); ok && v != "" {
+		return nil // Subject.namedBy has compared it
+	}
+	err := j.states()
+	if err != nil && errors.Is(err, clyde.ErrUnavailable) {
+		j.failed = err
+		return unsupported("it names no package, and what the package calls itself could not be read")
+	}
+	return err
+}
+
+// proven notes that a made the signature.
+func (r *SignatureResult) proven(a *checker, p *proof) {
+	if r.State != StateVerified {
+		r.State, r.Reason = StateVerified, ""
+		r.Certificate, r.Logs, r.Times = p.certificate, p.logs, p.times
+		if a.Key != nil {
+			r.KeyFingerprint, r.KeyName = a.Key.Fingerprint, a.Key.Name
+		}
+	}
+	// One authority may ask for more than another, and so know more.
+	if len(p.times) > len(r.Times) {
+		r.Times = p.times
+	}
+	if len(p.logs) > len(r.Logs) {
+		r.Logs = p.logs
+	}
+	r.Authorities = append(r.Authorities, a.Name)
+}
+
+// refuse notes why the entry is not what it should be.
+func (r *SignatureResult) refuse(err, cause error) {
+	r.Reason = clip(err.Error())
+	switch _, unbound := errors.AsType[*unboundError](err); {
+	case (Entry{Err: err, cause: cause}).Unsupported():
+		r.Unsupported = true
+	case !unbound:
+		r.State = StateInvalid
+	}
 }
