@@ -29,6 +29,7 @@ var layer = map[string]int{
 	"pkg/keylock":  10, // a mutex for each key
 	"pkg/markdown": 10,
 	"pkg/resolve":  10,
+	"pkg/recent":   10, // what was used last
 
 	"pkg/generate": 11, // what resolve decided, for build systems
 

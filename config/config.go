@@ -109,6 +109,7 @@ type Limits struct {
 	NewVersions    int `yaml:"new_versions_per_hour"`
 	Yanks          int `yaml:"yanks_per_hour"`
 	Searches       int `yaml:"searches_per_minute"`
+	Resolutions    int `yaml:"resolutions_per_minute"`     // of versions, on the server
 	Reports        int `yaml:"reports_per_hour"`           // about packages, to the administrators
 	AnonymousPulls int `yaml:"anonymous_pulls_per_minute"` // manifests and blobs
 }
@@ -160,7 +161,7 @@ func Default() Config {
 		API:               API{ReadsPerSecond: 0, WritesPerSecond: 0},
 		SignIn:            SignIn{Passwords: true, OIDC: []OIDCProvider{}},
 		TrustedPublishing: defaultTrusted(),
-		Limits:            Limits{NewPackages: 100, NewVersions: 1000, Yanks: 1000, Searches: 600, Reports: 5, AnonymousPulls: 12_000},
+		Limits:            Limits{NewPackages: 100, NewVersions: 1000, Yanks: 1000, Searches: 600, Resolutions: 600, Reports: 5, AnonymousPulls: 12_000},
 		Mail:              Mail{Security: "starttls"},
 		Audit:             Audit{Retention: AuditRetention},
 		Log:               Log{Level: "info", Format: "text"},

@@ -65,7 +65,7 @@ func (c Config) Validate() error {
 		n   int
 	}{
 		{"new_packages_per_hour", c.Limits.NewPackages}, {"new_versions_per_hour", c.Limits.NewVersions}, {"yanks_per_hour", c.Limits.Yanks},
-		{"searches_per_minute", c.Limits.Searches}, {"reports_per_hour", c.Limits.Reports}, {"anonymous_pulls_per_minute", c.Limits.AnonymousPulls},
+		{"searches_per_minute", c.Limits.Searches}, {"resolutions_per_minute", c.Limits.Resolutions}, {"reports_per_hour", c.Limits.Reports}, {"anonymous_pulls_per_minute", c.Limits.AnonymousPulls},
 	} {
 		if n.n < 0 {
 			p.add("limits.%s: %d; want a number from 0, which is no limit", n.key, n.n)

@@ -104,6 +104,7 @@ func New(o Options) (http.Handler, error) {
 	s.search()
 	s.packages()
 	s.versions()
+	s.resolve()
 	s.files()
 	s.publish()
 	s.decisions()

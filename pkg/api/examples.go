@@ -8,6 +8,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -66,6 +67,22 @@ var (
 		Prev: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 	}
 )
+
+// exampleAnswer is what a project that requires @acme/png resolves to.
+var exampleAnswer = resolve.Answer{
+	Dependencies: []resolve.EdgeView{{Name: "@acme/png", Kind: resolve.Runtime, Range: "^1.6"}},
+	Packages: []resolve.PackageView{
+		{
+			Name: "@acme/png", Version: "1.6.43", Registry: "localhost:8080", Digest: exampleDigest, Checksum: exampleDigest, Size: 1_500_000, License: "libpng-2.0",
+			Dependencies: []resolve.EdgeView{{Name: "@acme/zlib", Kind: resolve.Runtime, Range: "^1.3"}}, Signed: "verified",
+		},
+		{
+			Name: "@acme/zlib", Version: "1.3.1", Registry: "localhost:8080", Digest: exampleDigest, Checksum: exampleDigest, Size: 1_497_445, License: "Zlib",
+			Dependencies: []resolve.EdgeView{}, Signed: "verified",
+		},
+	},
+	Steps: 3,
+}
 
 // peopleReplies are the examples about people and their rights.
 func peopleReplies() map[string]any {
@@ -132,6 +149,7 @@ func (s *server) replies() map[string]any {
 		"list-versions":             Releases{Items: []catalog.Release{listed}, Total: 1},
 		"get-version":               exampleRelease,
 		"resolve-range":             exampleRelease,
+		"resolve":                   Resolution(exampleAnswer),
 		"list-dependencies":         Dependencies{[]catalog.Dependency{exampleDependency}},
 		"get-signatures": Signatures{State: "verified", Report: json.RawMessage(
 			`{"repo":"acme/zlib","digest":"` + exampleDigest + `","state":"verified","signatures":[],"attestations":[]}`)},
@@ -163,6 +181,10 @@ func (s *server) replies() map[string]any {
 
 // requests are the examples of JSON bodies, by operation.
 var requests = map[string]any{
+	"resolve": resolve.Query{
+		Name: "@acme/viewer", Requires: map[string]resolve.Need{"@acme/png": {Version: "^1.6"}, "@acme/zlib": {Version: ">=1.3", Traits: map[string]string{"shared": "false"}}},
+		Platform: &resolve.Platform{OS: "linux", Arch: "x86_64"}, Lock: map[string]resolve.Pin{"@acme/zlib": {Version: "1.3.1", Digest: exampleDigest}},
+	},
 	"yank-version":      catalog.YankRequest{Yanked: true, Reason: "security", Text: "CVE-2026-0001; use 1.3.2."},
 	"deprecate-package": catalog.Deprecation{Message: "No longer maintained.", ReplacedBy: "@acme/zlib-ng"},
 	"create-token":      TokenRequest{Name: "ci of acme", Scopes: exampleScopes},

@@ -8,6 +8,7 @@ const (
 	MaxURL            = 8 << 10  // bytes of the request target; longer is 414
 	MaxHeader         = 32 << 10 // bytes of all header fields together; more is 431
 	MaxBody           = 64 << 10 // bytes of a JSON body; more is 413
+	MaxQuery          = 2 << 20  // bytes of a query to resolve, whose lock may name 10,000 packages; more is 413
 	MaxIdempotencyKey = 128      // bytes of an Idempotency-Key
 	MaxPage           = 100      // items of a page
 	MaxCursor         = 1024     // bytes of a cursor

@@ -4,6 +4,15 @@ package api
 // that object's own, else by member.
 var notes = map[string]string{
 	"name":              "@namespace/name",
+	"Platform.os":       "linux, macos, windows, freebsd, …",
+	"Platform.arch":     "x86_64, arm64, …",
+	"Platform.libc":     "glibc, musl, …",
+	"Platform.compiler": "gcc, clang, msvc, mingw",
+	"TraitView.name":    "of the trait",
+	"TraitView.type":    "bool, enum or string",
+	"TraitView.default": "value where nobody asks for another",
+	"TraitView.values":  "of an enum",
+	"TraitView.abi":     "whether it changes the binary interface",
 	"namespace":         "before the slash, without @",
 	"base":              "after the slash",
 	"version":           "as published",

@@ -62,6 +62,7 @@ type operation struct {
 	status                int            // of success; 0: 200, or 204 without a body
 	errors                []int          // besides those of every operation
 	token                 bool           // must be signed in
+	body                  int64          // most bytes of a JSON body; 0: MaxBody
 	content               map[string]any // media type of a raw answer → example
 }
 
@@ -73,7 +74,7 @@ func add[I, O any](s *server, o operation, handler func(context.Context, *I) (*O
 	}
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag}, Summary: o.summary, Description: o.about,
-		DefaultStatus: o.status, MaxBodyBytes: MaxBody + 1 /* huma refuses what reaches it */, BodyReadTimeout: BodyTimeout, Responses: map[string]*huma.Response{},
+		DefaultStatus: o.status, MaxBodyBytes: max(o.body, MaxBody) + 1 /* huma refuses what reaches it */, BodyReadTimeout: BodyTimeout, Responses: map[string]*huma.Response{},
 	}
 	if o.token {
 		op.Security = []map[string][]string{{"token": {}}}

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
 
 // ProblemDetails is every failure (RFC 9457).
@@ -25,6 +26,9 @@ type ProblemDetails struct {
 	Errors     []clyde.Problem `json:"errors,omitempty" doc:"each thing that is wrong with the request or with package.yaml, and where"`
 	Fixes      []string        `json:"fixes,omitempty" doc:"what to do, a sentence each"`
 	Candidates []string        `json:"candidates,omitempty" doc:"packages that may be meant"`
+	Lines      []string        `json:"lines,omitempty" doc:"with the code unsatisfiable: the proof, a sentence a line"`
+	Packages   []string        `json:"packages,omitempty" doc:"with the code unsatisfiable: those in the proof"`
+	Changes    []resolve.Fix   `json:"changes,omitempty" doc:"with the code unsatisfiable: what was tried and helps, each by itself"`
 	RequestID  string          `json:"request_id,omitempty" doc:"quote it when you report the failure; also in X-Request-Id"`
 
 	header http.Header
@@ -216,7 +220,7 @@ func (s *server) translate(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	switch m.Status {
 	case http.StatusRequestEntityTooLarge:
-		status, e = m.Status, clyde.Errorf(clyde.ErrTooLarge, "the request body has more than %d bytes", MaxBody).WithCode("too_large").Fix("Send less.")
+		status, e = m.Status, clyde.Errorf(clyde.ErrTooLarge, "the request body has more than %d bytes", max(ctx.Operation().MaxBodyBytes-1, MaxBody)).WithCode("too_large").Fix("Send less.")
 	case http.StatusUnsupportedMediaType:
 		status, e = m.Status, clyde.Errorf(clyde.ErrInvalid, "the request body is not application/json").WithCode("media_type_unsupported").
 			Fix("Send JSON, and say so: Content-Type: application/json.")

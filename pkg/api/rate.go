@@ -17,6 +17,7 @@ type Rate = limits.Rate
 type Limits struct {
 	Reads         Rate // everything that changes nothing
 	Search        Rate // searches and names while typing, besides Reads
+	Resolve       Rate // queries to resolve; zero means DefaultResolve
 	AnonymousPull Rate // manifests and blobs by those who did not sign in, by address
 	NewPackage    Rate // first versions; administrators are exempt
 	NewVersion    Rate // further versions; administrators are exempt
@@ -36,12 +37,18 @@ var DefaultFailedAuth = Rate{PerSecond: 0.2, Burst: 20}
 // reads hundreds.
 var DefaultReports = limits.Per(5, time.Hour)
 
+// DefaultResolve is how often a caller may ask for versions to be chosen. Ours: a
+// build farm behind one address asks some hundred times a minute, and each costs
+// a few milliseconds of processor time.
+var DefaultResolve = limits.Per(600, time.Minute)
+
 // class is what a request counts as.
 type class int
 
 const (
 	reads class = iota
 	searches
+	resolutions
 	pulls
 	newPackage
 	newVersion
@@ -67,8 +74,11 @@ func NewBuckets(l Limits, now func() time.Time) *Buckets {
 	if l.Reports.PerSecond == 0 {
 		l.Reports = DefaultReports
 	}
+	if l.Resolve.PerSecond == 0 {
+		l.Resolve = DefaultResolve
+	}
 	kinds := [classes]limits.Kind{
-		reads: {Name: "reads", Rate: l.Reads}, searches: {Name: "search", Rate: l.Search}, pulls: {Name: "anonymous-pull", Rate: l.AnonymousPull},
+		reads: {Name: "reads", Rate: l.Reads}, searches: {Name: "search", Rate: l.Search}, resolutions: {Name: "resolve", Rate: l.Resolve}, pulls: {Name: "anonymous-pull", Rate: l.AnonymousPull},
 		newPackage: {Name: "new-package", Rate: l.NewPackage}, newVersion: {Name: "new-version", Rate: l.NewVersion},
 		yanks: {Name: "yank", Rate: l.Yank}, manage: {Name: "manage", Rate: l.Manage}, exchanges: {Name: "exchange", Rate: l.Exchange},
 		reports: {Name: "report", Rate: l.Reports}, failedAuth: {Name: "failed-authentication", Rate: l.FailedAuth},

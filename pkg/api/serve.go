@@ -99,6 +99,8 @@ func classOf(c *call) class {
 		return exchanges
 	case isReport(c.r):
 		return reports
+	case isResolve(c.r):
+		return resolutions
 	case safe(c.r.Method), c.r.Method == http.MethodOptions, c.who.Anonymous():
 		return reads
 	case c.r.Method == http.MethodPatch && strings.HasPrefix(c.r.URL.Path, base+"/packages/"),

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/content"
 	"github.com/clydepm/clyde-registry/pkg/index"
+	"github.com/clydepm/clyde-registry/pkg/recent"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -25,6 +27,10 @@ type Catalog struct {
 	// Changed is told of a package whose owner changed something, so that the
 	// search engine learns of it before the answer goes out.
 	Changed func(ctx context.Context, repo string) error
+
+	shelf   recent.Cache[*known] // by repository
+	busy    chan struct{}        // one for each resolution under way
+	started sync.Once            // makes both
 }
 
 // notFound is the one answer for what does not exist and for what the asker

@@ -48,15 +48,16 @@ const goneSchema = 2
 // a version, first those that are withdrawn, then the others, each lowest first;
 // the same bytes until something changes.
 func (c *Catalog) SparseIndex(ctx context.Context, p account.Principal, name clyde.Name) ([]byte, error) {
-	row, err := c.see(ctx, p, name)
+	k, err := c.known(ctx, p, name)
 	if err != nil {
 		return nil, err
 	}
-	rs, err := c.sorted(ctx, row.Repo)
-	if err != nil {
-		return nil, err
-	}
-	manifests, err := c.DB.ReleaseManifests(ctx, row.Repo)
+	return k.index, nil
+}
+
+// makeIndex returns the index of a package from its releases.
+func (c *Catalog) makeIndex(ctx context.Context, name clyde.Name, rs []store.Release) ([]byte, error) {
+	manifests, err := c.DB.ReleaseManifests(ctx, name.Repo())
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
 
 // problemDocument is RFC 9457's, with the members that the registry adds.
@@ -19,6 +20,9 @@ type problemDocument struct {
 	Errors    []problemItem `json:"errors"`
 	Fixes     []string      `json:"fixes"`
 	RequestID string        `json:"request_id"`
+	Lines     []string      `json:"lines"`
+	Packages  []clyde.Name  `json:"packages"`
+	Changes   []resolve.Fix `json:"changes"`
 }
 
 type problemItem = clyde.Problem
@@ -52,6 +56,16 @@ func (c *Client) problem(resp *http.Response) error {
 	for _, p := range d.Errors {
 		p.Code, p.Pointer, p.Msg, p.Near = clean(p.Code), clean(p.Pointer), clean(p.Msg), clean(p.Near)
 		e.Problems = append(e.Problems, p)
+	}
+	if e.Code == "unsatisfiable" && len(d.Lines) > 0 {
+		f := &resolve.Failure{Packages: d.Packages, Fixes: d.Changes}
+		for _, l := range d.Lines {
+			f.Lines = append(f.Lines, clean(l))
+		}
+		for i := range f.Fixes {
+			f.Fixes[i].Text = clean(f.Fixes[i].Text)
+		}
+		e.Kind, e.Err = clyde.ErrConflict, f // as the solver fails here
 	}
 	return e
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
 
 // items is how the API wraps a list.
@@ -122,6 +123,15 @@ func (c *Client) Release(ctx context.Context, name clyde.Name, version string) (
 func (c *Client) Resolve(ctx context.Context, name clyde.Name, r clyde.Range) (Release, error) {
 	var out Release
 	err := c.get(ctx, packagePath(name)+"/resolve", url.Values{"range": {r.String()}}, &out)
+	return out, err
+}
+
+// Solve has the registry choose a version of every package that q needs, among
+// those that it has. Requirements that exclude each other are an ErrConflict
+// error whose cause is a *resolve.Failure.
+func (c *Client) Solve(ctx context.Context, q resolve.Query) (resolve.Answer, error) {
+	var out resolve.Answer
+	err := c.call(ctx, http.MethodPost, "/resolve", q, &out, nil)
 	return out, err
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/recent"
 )
 
 // File is one entry of a source archive: a regular file or a symlink.
@@ -43,7 +44,7 @@ type Info struct {
 // methods may be called at once from many goroutines.
 type Store struct {
 	dir     string
-	cache   cache
+	cache   recent.Cache[*index]
 	packers sync.Pool // of *packer
 }
 
@@ -63,7 +64,7 @@ func Open(dir string) (*Store, error) {
 			return nil, fmt.Errorf("content.Open: %w", err)
 		}
 	}
-	return &Store{dir: dir}, nil
+	return &Store{dir: dir, cache: recent.Cache[*index]{Max: maxCached}}, nil
 }
 
 // file returns where the pack of key lies. The key is a digest, so that no key
@@ -119,7 +120,7 @@ func (s *Store) Remove(key string) error {
 	if err != nil {
 		return err
 	}
-	s.cache.drop(key)
+	s.cache.Drop(key)
 	if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("content.Remove: %w", err)
 	}
@@ -131,7 +132,7 @@ func (s *Store) index(ctx context.Context, key string) (*index, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if x := s.cache.get(key); x != nil {
+	if x, ok := s.cache.Get(key); ok {
 		return x, nil
 	}
 	p, err := s.file(key)
@@ -147,7 +148,7 @@ func (s *Store) index(ctx context.Context, key string) (*index, error) {
 	if err != nil {
 		return nil, absent(key, err)
 	}
-	s.cache.put(key, x)
+	s.cache.Put(key, x, x.cost())
 	return x, nil
 }
 

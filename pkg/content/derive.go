@@ -78,7 +78,7 @@ func (s *Store) Derive(ctx context.Context, key string, archive io.Reader, o Der
 		return nil, fmt.Errorf("content.Derive: %w", err)
 	}
 	x := d.index()
-	s.cache.put(key, x)
+	s.cache.Put(key, x, x.cost())
 	return x.info, nil
 }
 

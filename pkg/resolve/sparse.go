@@ -107,9 +107,9 @@ func IndexLine(name clyde.Name, c *Candidate) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func put[V any](m *map[string]V, key string, value V) {
+func put[K comparable, V any](m *map[K]V, key K, value V) {
 	if *m == nil {
-		*m = map[string]V{}
+		*m = map[K]V{}
 	}
 	(*m)[key] = value
 }

@@ -49,14 +49,16 @@ func newLimits(cfg config.Config, now func() time.Time) *api.Buckets {
 		}
 		return r
 	}
-	reports := limits.Per(l.Reports, time.Hour)
-	if l.Reports == 0 {
-		reports = limits.Rate{PerSecond: unlimited, Burst: unlimited} // the API's zero is its default
+	orNone := func(n int, per time.Duration) limits.Rate {
+		if n == 0 {
+			return limits.Rate{PerSecond: unlimited, Burst: unlimited} // the API's zero is its default
+		}
+		return limits.Per(n, per)
 	}
 	return api.NewBuckets(api.Limits{
 		Reads: rate(cfg.API.ReadsPerSecond), Search: limits.Per(l.Searches, time.Minute), AnonymousPull: limits.Per(l.AnonymousPulls, time.Minute),
 		NewPackage: own(limits.Per(l.NewPackages, time.Hour)), NewVersion: own(limits.Per(l.NewVersions, time.Hour)),
-		Yank: own(limits.Per(l.Yanks, time.Hour)), Manage: writes, Reports: reports,
+		Yank: own(limits.Per(l.Yanks, time.Hour)), Manage: writes, Reports: orNone(l.Reports, time.Hour), Resolve: orNone(l.Resolutions, time.Minute),
 	}, now)
 }
 

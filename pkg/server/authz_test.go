@@ -195,8 +195,8 @@ var bodies = map[string]string{
 	"explain": `{"action":"publish","resource":"@acme/PKG"}`, "exchange-token": `{"token":"none","package":"@acme/PKG"}`,
 	"close-report": `{"decision":"x"}`, "report-package": `{"kind":"other","text":"x"}`,
 	"moderate-package": `{"decision":"restore"}`, "moderate-version": `{"decision":"restore"}`,
-	"report-leaks": `[]`,
-	"ask-device":   `{"name":"x","scopes":[{"actions":["pull"],"pattern":"*"}]}`, "poll-device": `{"device_code":"none"}`,
+	"report-leaks": `[]`, "resolve": `{"requires":{"@acme/PKG":"*"}}`,
+	"ask-device": `{"name":"x","scopes":[{"actions":["pull"],"pattern":"*"}]}`, "poll-device": `{"device_code":"none"}`,
 	"add-trusted-publisher": `{"issuer":"nowhere","repository":"acme/zlib","workflow":"release.yml"}`,
 }
 

@@ -12,17 +12,23 @@ var accessTables = []string{"account", "member", "namespace", "org", "package_ow
 
 var writtenTable = regexp.MustCompile(`(?i)\b(?:INSERT\s+(?:OR\s+\w+\s+)?INTO|REPLACE\s+INTO|UPDATE|DELETE\s+FROM)\s+(\w+)`)
 
-// changesAccess says by name which statements write one of accessTables. It is
-// read off their text, so that a new one is not forgotten.
-var changesAccess = sync.OnceValue(func() map[string]bool {
+// writersOf says by name which statements write one of tables.
+func writersOf(tables []string) map[string]bool {
 	m := make(map[string]bool)
 	for name, text := range queries() {
 		for _, hit := range writtenTable.FindAllStringSubmatch(text, -1) {
-			if slices.Contains(accessTables, hit[1]) {
+			if slices.Contains(tables, hit[1]) {
 				m[name] = true
 			}
 		}
 	}
+	return m
+}
+
+// changesAccess says by name which statements write one of accessTables. It is
+// read off their text, so that a new one is not forgotten.
+var changesAccess = sync.OnceValue(func() map[string]bool {
+	m := writersOf(accessTables)
 	// When a token was last used decides nothing, and is written often.
 	delete(m, "TouchToken")
 	return m

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,7 @@ type writer struct {
 	// access counts the transactions that may have changed what accounts and
 	// tokens may do; see DB.AccessVersion.
 	access atomic.Uint64
+	stamps stamps     // of packages; see DB.PackageVersion
 	sync   bool       // whether durable means anything; not for temporary databases
 	level  durability // what the connection is set to
 
@@ -63,7 +65,7 @@ func newWriter(ctx context.Context, db *sql.DB, sync bool) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, sync: sync, level: durable, idle: make(chan struct{})}
+	w := &writer{conn: conn, sync: sync, level: durable, idle: make(chan struct{}), stamps: stamps{seed: maphash.MakeSeed()}}
 	w.stmts.db = conn
 	if !sync {
 		if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = OFF"); err != nil {
@@ -158,6 +160,7 @@ func (w *writer) run(leader *request, batch []*request, d durability) {
 	if t.access {
 		w.access.Add(1) // also after a failure, of which one cannot be sure
 	}
+	w.stamp(t)
 	if err != nil {
 		for _, r := range batch {
 			if r.err == nil {
@@ -260,11 +263,15 @@ type tx struct {
 
 	events, changes bool // what was written, for signal
 	access          bool // whether accessTables may have been written
+
+	touched    []string // repositories of which packageTables may have been written
+	touchedAll bool
 }
 
 // stmt returns a statement that answers rows, to be run in this transaction.
 func (t *tx) stmt(name string) (*sql.Stmt, error) {
 	t.access = t.access || changesAccess()[name]
+	t.touch(name, nil)
 	return t.w.stmts.get(t.ctx, name)
 }
 
@@ -280,6 +287,7 @@ func (t *tx) affect(name string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	t.touch(name, args)
 	res, err := s.ExecContext(t.ctx, args...)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", name, err)
