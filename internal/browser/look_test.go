@@ -65,6 +65,8 @@ func TestEveryPage(t *testing.T) {
 		{"settings-pending", "/packages/acme/soon/settings", ada},
 		{"package-owner", "/packages/acme/json", ada},
 		{"device", "/device", ada},
+		{"namespace-settings", "/namespaces/acme/settings", ada},
+		{"namespace-settings-own", "/namespaces/ada/settings", ada},
 		{"sign-in-again", "/login?again=1&next=/account", ada},
 		{"admin-requests", "/admin", boss},
 		{"admin-accounts", "/admin/accounts", boss},

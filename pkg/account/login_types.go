@@ -46,7 +46,12 @@ type (
 	AuditRow = store.AuditEntry
 	// AuditFilter is what of the audit log is asked for.
 	AuditFilter = store.AuditFilter
+	// Key is a public key whose signatures a namespace vouches for.
+	Key = store.Key
 )
+
+// OwnerOrg is the kind of an owner that is an organisation.
+const OwnerOrg = store.OwnerOrg
 
 // States of a report.
 const (

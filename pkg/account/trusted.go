@@ -49,6 +49,7 @@ type TrustedIssuer struct {
 type TrustedStore interface {
 	AddPublisher(ctx context.Context, p store.Publisher, audit store.AuditEntry) error
 	PublishersOf(ctx context.Context, namespace, base string) ([]store.Publisher, error)
+	PublishersIn(ctx context.Context, namespace string) ([]store.Publisher, error)
 	PublishersByIssuer(ctx context.Context, issuer string) ([]store.Publisher, error)
 	RemovePublisher(ctx context.Context, id string, audit store.AuditEntry) error
 	UseJTI(ctx context.Context, issuer string, hash []byte, expires time.Time) error
@@ -189,6 +190,10 @@ func (t *Trusted) publishers(ctx context.Context, name clyde.Name) ([]Publisher,
 	if err != nil {
 		return nil, err
 	}
+	return publishersOf(rows)
+}
+
+func publishersOf(rows []store.Publisher) (_ []Publisher, err error) {
 	out := make([]Publisher, len(rows))
 	for i, r := range rows {
 		if out[i], err = publisher(r); err != nil {

@@ -53,11 +53,15 @@ func (s *Web) accountRoutes() {
 		"/account/invitations/{id}":    s.own(s.answerInvitation),
 		"/account/transfers/{id}":      s.own(s.answerTransfer),
 		"/orgs":                        s.own(s.createOrg),
-		"/orgs/{org}/{form}":           s.own(s.orgForm),
-		"/admin/{form}":                s.administrator(s.adminForm),
 		"/account/tokens/{id}/revoke":  s.own(s.revokeToken),
 	} {
 		s.mux.Handle("POST "+pattern, s.form(h))
+	}
+	for name, do := range s.orgForms() {
+		s.mux.Handle("POST /orgs/{org}/"+name, s.form(s.own(s.orgForm(name, do))))
+	}
+	for name, f := range s.adminForms() {
+		s.mux.Handle("POST /admin/"+name, s.form(s.adminForm(f)))
 	}
 	s.settingsRoutes()
 	if s.o.Moderator != nil {
@@ -119,6 +123,7 @@ var notices = map[string]string{
 	"uninvited": "The invitation is taken back.", "offered": "Offered. It is theirs once they accept.", "unoffered": "The offer is taken back.",
 	"trusted": "That job may publish now.", "distrusted": "That job may no longer publish.", "yanked": "The version is yanked.", "unyanked": "The version is back.",
 	"moderated": "Decided. It holds from the next request on.", "reported": "Reported. The administrators will look at it.",
+	"keyed": "The key counts from now on; every signature of the namespace was looked at again.", "unkeyed": "The key counts no longer; every signature of the namespace was looked at again.",
 	"denied": "Denied. The command line gets nothing.",
 }
 

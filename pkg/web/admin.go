@@ -73,44 +73,57 @@ func (s *Web) adminReports(w http.ResponseWriter, r request) (err error) {
 	return s.render(w, r, http.StatusOK, "account_admin.html", p)
 }
 
-// adminForm carries out one form of administration. All of them need a recent
-// sign in.
-func (s *Web) adminForm(w http.ResponseWriter, r request) error {
-	if err := account.RequireRecent(r.who, s.o.Now(), "administration"); err != nil {
-		return err
+// adminForm is what one form of administration does.
+type adminForm struct {
+	back string // the page that it is on
+	do   func(r request) error
+}
+
+// adminForms are the forms by the last part of their address.
+func (s *Web) adminForms() map[string]adminForm {
+	a := s.o.Accounts
+	forms := map[string]adminForm{
+		"decide": {"/admin", func(r request) error {
+			return a.DecideRequest(r.Context(), r.who, r.PostFormValue("id"), r.PostFormValue("answer") == "grant", r.PostFormValue("why"))
+		}},
+		"suspend": {"/admin/accounts", func(r request) error {
+			return a.Suspend(r.Context(), r.who, r.PostFormValue("login"), r.PostFormValue("why"))
+		}},
+		"unsuspend": {"/admin/accounts", func(r request) error { return a.Unsuspend(r.Context(), r.who, r.PostFormValue("login")) }},
+		"promote": {"/admin/accounts", func(r request) error {
+			return a.SetAdmin(r.Context(), r.who, r.PostFormValue("login"), r.PostFormValue("admin") == "true")
+		}},
+		"create": {"/admin/accounts", func(r request) error {
+			f := r.PostForm
+			_, err := a.CreateAccount(r.Context(), r.who, f.Get("login"), f.Get("name"), f.Get("password"), f.Has("admin"))
+			return err
+		}},
+		"reserve": {"/admin/names", func(r request) error {
+			return a.ReserveName(r.Context(), r.who, r.PostFormValue("name"), r.PostFormValue("why"))
+		}},
+		"release": {"/admin/names", func(r request) error { return a.ReleaseName(r.Context(), r.who, r.PostFormValue("name")) }},
 	}
-	ctx, a, f := r.Context(), s.o.Accounts, r.PostForm
-	var err error
-	back := "/admin"
-	switch r.PathValue("form") {
-	case "decide":
-		err = a.DecideRequest(ctx, r.who, f.Get("id"), f.Get("answer") == "grant", f.Get("why"))
-	case "suspend":
-		back, err = "/admin/accounts", a.Suspend(ctx, r.who, f.Get("login"), f.Get("why"))
-	case "unsuspend":
-		back, err = "/admin/accounts", a.Unsuspend(ctx, r.who, f.Get("login"))
-	case "promote":
-		back, err = "/admin/accounts", a.SetAdmin(ctx, r.who, f.Get("login"), f.Get("admin") == "true")
-	case "create":
-		back = "/admin/accounts"
-		_, err = a.CreateAccount(ctx, r.who, f.Get("login"), f.Get("name"), f.Get("password"), f.Has("admin"))
-	case "reserve":
-		back, err = "/admin/names", a.ReserveName(ctx, r.who, f.Get("name"), f.Get("why"))
-	case "release":
-		back, err = "/admin/names", a.ReleaseName(ctx, r.who, f.Get("name"))
-	case "report":
-		if s.o.Moderator == nil {
-			return s.missing(w, r)
+	if s.o.Moderator != nil {
+		forms["report"] = adminForm{"/admin/reports", func(r request) error {
+			_, err := s.o.Moderator.CloseReport(r.Context(), r.who, r.PostFormValue("id"), r.PostFormValue("decision"))
+			return err
+		}}
+	}
+	return forms
+}
+
+// adminForm adapts what a form of administration does. All of them need a
+// recent sign in.
+func (s *Web) adminForm(f adminForm) handler {
+	return s.administrator(func(w http.ResponseWriter, r request) error {
+		if err := account.RequireRecent(r.who, s.o.Now(), "administration"); err != nil {
+			return err
 		}
-		back = "/admin/reports"
-		_, err = s.o.Moderator.CloseReport(ctx, r.who, f.Get("id"), f.Get("decision"))
-	default:
-		return s.missing(w, r)
-	}
-	if err != nil {
-		return err
-	}
-	return seeOther(w, r, back+"?done=saved")
+		if err := f.do(r); err != nil {
+			return err
+		}
+		return seeOther(w, r, f.back+"?done=saved")
+	})
 }
 
 // number reads a position in a list; "" is 0.

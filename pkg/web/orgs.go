@@ -8,7 +8,6 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/account/signin"
-	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
 // namespacesPage is the data of account_namespaces.html.
@@ -122,6 +121,7 @@ type orgPage struct {
 	mine
 	Org     account.OrgView
 	Owner   bool
+	Manages bool // may open the settings of its namespaces
 	Roles   []account.RoleName
 	Waiting []waiting
 	Offers  []account.Transfer // to the organisation, for its owners
@@ -139,7 +139,7 @@ func (s *Web) org(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	p := orgPage{mine: s.mine(r, "", cmp.Or(v.Display, v.Name)), Org: v, Owner: v.Role == account.RoleOwner, Roles: account.Roles()}
+	p := orgPage{mine: s.mine(r, "", cmp.Or(v.Display, v.Name)), Org: v, Owner: v.Role == account.RoleOwner, Manages: v.Role.AtLeast(account.RoleMaintainer), Roles: account.Roles()}
 	for _, c := range v.Waiting {
 		var ch account.Change
 		if err := json.Unmarshal(c.Payload, &ch); err != nil {
@@ -170,52 +170,79 @@ func changeText(c account.Change) string {
 	return c.Kind
 }
 
-// orgForm carries out one form of an organisation's page.
-func (s *Web) orgForm(w http.ResponseWriter, r request) error {
-	ctx, a, org, f := r.Context(), s.o.Accounts, r.PathValue("org"), r.PostForm
-	login, team := f.Get("login"), f.Get("team")
-	done := "saved"
-	waits := func(c *account.Confirmation, err error) error {
-		if c != nil {
-			done = "waits"
+// orgForm is what one form of an organisation's page does. It returns the
+// notice to show after it.
+type orgForm func(r request, org string) (done string, err error)
+
+// orgForms are the forms by the last part of their address. Each has a route of
+// its own, so that a table of routes says who may send it.
+func (s *Web) orgForms() map[string]orgForm {
+	a := s.o.Accounts
+	plain := func(do func(r request, org string) error) orgForm {
+		return func(r request, org string) (string, error) { return "saved", do(r, org) }
+	}
+	// Some changes wait for a second owner, where two are asked for.
+	waits := func(do func(r request, org string) (*account.Confirmation, error)) orgForm {
+		return func(r request, org string) (string, error) {
+			c, err := do(r, org)
+			if c != nil {
+				return "waits", err
+			}
+			return "saved", err
 		}
-		return err
 	}
-	var err error
-	switch r.PathValue("form") {
-	case "invite":
-		done = "invited"
-		_, err = a.Invite(ctx, r.who, org, login, account.RoleName(f.Get("role")))
-	case "uninvite":
-		done, err = "uninvited", a.TakeBack(ctx, r.who, f.Get("id"))
-	case "role":
-		err = waits(a.SetRole(ctx, r.who, org, login, account.RoleName(f.Get("role"))))
-	case "remove":
-		err = waits(a.RemoveMember(ctx, r.who, org, login))
-		if err == nil && login == r.who.Login {
-			return seeOther(w, r, "/account/namespaces?done=left")
+	return map[string]orgForm{
+		"invite": func(r request, org string) (string, error) {
+			_, err := a.Invite(r.Context(), r.who, org, r.PostFormValue("login"), account.RoleName(r.PostFormValue("role")))
+			return "invited", err
+		},
+		"uninvite": func(r request, _ string) (string, error) {
+			return "uninvited", a.TakeBack(r.Context(), r.who, r.PostFormValue("id"))
+		},
+		"role": waits(func(r request, org string) (*account.Confirmation, error) {
+			return a.SetRole(r.Context(), r.who, org, r.PostFormValue("login"), account.RoleName(r.PostFormValue("role")))
+		}),
+		"remove": waits(func(r request, org string) (*account.Confirmation, error) {
+			return a.RemoveMember(r.Context(), r.who, org, r.PostFormValue("login"))
+		}),
+		"switches": waits(func(r request, org string) (*account.Confirmation, error) {
+			f := r.PostForm
+			return a.SetSwitches(r.Context(), r.who, org, account.Switches{
+				TrustedOnly: f.Has("trusted_only"), SignedOnly: f.Has("signed_only"), TwoPerson: f.Has("two_person"), Creators: f.Get("creators"),
+			})
+		}),
+		"confirm": plain(func(r request, _ string) error {
+			return a.Confirm(r.Context(), r.who, r.PostFormValue("id"), r.PostFormValue("answer") == "confirm")
+		}),
+		"teams": plain(func(r request, org string) error {
+			_, err := a.CreateTeam(r.Context(), r.who, org, r.PostFormValue("team"))
+			return err
+		}),
+		"team-remove": plain(func(r request, org string) error {
+			return a.RemoveTeam(r.Context(), r.who, org, r.PostFormValue("team"))
+		}),
+		"team-add": plain(func(r request, org string) error {
+			return a.AddToTeam(r.Context(), r.who, org, r.PostFormValue("team"), r.PostFormValue("login"))
+		}),
+		"team-leave": plain(func(r request, org string) error {
+			return a.RemoveFromTeam(r.Context(), r.who, org, r.PostFormValue("team"), r.PostFormValue("login"))
+		}),
+	}
+}
+
+// orgForm adapts what a form of an organisation's page does.
+func (s *Web) orgForm(name string, do orgForm) handler {
+	return func(w http.ResponseWriter, r request) error {
+		org := r.PathValue("org")
+		done, err := do(r, org)
+		if err != nil {
+			return err
 		}
-	case "switches":
-		err = waits(a.SetSwitches(ctx, r.who, org, account.Switches{
-			TrustedOnly: f.Has("trusted_only"), SignedOnly: f.Has("signed_only"), TwoPerson: f.Has("two_person"), Creators: f.Get("creators"),
-		}))
-	case "confirm":
-		err = a.Confirm(ctx, r.who, f.Get("id"), f.Get("answer") == "confirm")
-	case "teams":
-		_, err = a.CreateTeam(ctx, r.who, org, team)
-	case "team-remove":
-		err = a.RemoveTeam(ctx, r.who, org, team)
-	case "team-add":
-		err = a.AddToTeam(ctx, r.who, org, team, login)
-	case "team-leave":
-		err = a.RemoveFromTeam(ctx, r.who, org, team, login)
-	default:
-		return clyde.Errorf(clyde.ErrNotFound, "There is no page at %s.", clip(r.URL.Path))
+		if name == "remove" && done == "saved" && r.PostFormValue("login") == r.who.Login {
+			return seeOther(w, r, "/account/namespaces?done=left") // its page is not for who left
+		}
+		return seeOther(w, r, orgURL(org)+"?done="+done)
 	}
-	if err != nil {
-		return err
-	}
-	return seeOther(w, r, orgURL(org)+"?done="+done)
 }
 
 // auditPage is the data of account_audit.html.

@@ -63,7 +63,7 @@ func TestOrganisation(t *testing.T) {
 	}
 	ada.want("/orgs/acme/teams", url.Values{"team": {"core-team"}}, "/orgs/acme?done=saved")
 	ada.want("/orgs/acme/team-add", url.Values{"team": {"core-team"}, "login": {"bob"}}, "/orgs/acme?done=saved")
-	if p := ada.get("/orgs/acme"); !strings.Contains(p.body, "Take out") {
+	if p := ada.get("/orgs/acme"); !strings.Contains(p.body, "/orgs/acme/team-leave") {
 		t.Error("the team has nobody")
 	}
 	ada.want("/orgs/acme/team-leave", url.Values{"team": {"core-team"}, "login": {"bob"}}, "/orgs/acme?done=saved")

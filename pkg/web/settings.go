@@ -32,6 +32,7 @@ func (s *Web) settingsRoutes() {
 	for name, f := range forms {
 		s.mux.Handle("POST "+at+"/"+name, s.form(s.managed(s.settingsForm(name, f))))
 	}
+	s.namespaceRoutes()
 }
 
 // subject is a package whose settings are asked for by who may manage it.
@@ -104,31 +105,49 @@ func (s *Web) settingsForm(at string, f settingsForm) func(http.ResponseWriter, 
 					status = k.status
 				}
 			}
-			page, perr := s.settingsPage(w, r, p)
-			if perr != nil {
-				return perr
-			}
-			page.At, page.Problem, page.Fixes, page.Form = at, e.Msg, e.Fixes, r.PostForm
-			return s.render(w, r, status, "package_settings.html", page)
+			return s.problem(w, r, p, status, formState{at, e.Msg, e.Fixes, r.PostForm})
 		}
 		if err != nil {
 			return err
 		}
-		return seeOther(w, r, packageURL(p.name.String(), "", "settings")+"?done="+done)
+		return seeOther(w, r, p.url()+"?done="+done)
 	}
+}
+
+// formState is what was wrong with a form of a page, and what was typed.
+type formState struct {
+	At      string // the form that Problem is about
+	Problem string
+	Fixes   []string
+	Form    url.Values // as it was sent
+}
+
+// problem shows the settings again, with what was wrong beside the form.
+func (s *Web) problem(w http.ResponseWriter, r request, p subject, status int, f formState) error {
+	if p.name.Base == "" {
+		page, err := s.namespacePage(r, p)
+		if err != nil {
+			return err
+		}
+		page.formState = f
+		return s.render(w, r, status, "namespace_settings.html", page)
+	}
+	page, err := s.settingsPage(w, r, p)
+	if err != nil {
+		return err
+	}
+	page.formState = f
+	return s.render(w, r, status, "package_settings.html", page)
 }
 
 // settingsPage is the data of package_settings.html.
 type settingsPage struct {
 	head
-	Name    clyde.Name
-	New     bool   // nothing was published yet
-	Gone    string // why nothing of it is shown; "" where it is
-	Recent  bool
-	At      string // the form that Problem is about
-	Problem string
-	Fixes   []string
-	Form    url.Values // as it was sent
+	formState
+	Name   clyde.Name
+	New    bool   // nothing was published yet
+	Gone   string // why nothing of it is shown; "" where it is
+	Recent bool
 
 	Owner    bool // may decide who works on it
 	OwnerAll bool // and on all of its namespace
@@ -176,9 +195,11 @@ func (s *Web) settingsPage(w http.ResponseWriter, r request, p subject) (v setti
 	v.Title, v.NoRobo, v.Notice = "Settings of "+p.name.String(), true, notices[r.URL.Query().Get("done")]
 	if s.o.Trusted != nil {
 		v.Issuers = s.o.Trusted.Issuers()
-		if v.Publishers, err = s.publisherRows(r, p.name); err != nil {
+		ps, err := s.o.Trusted.Publishers(ctx, r.who, p.name)
+		if err != nil {
 			return v, err
 		}
+		v.Publishers = s.publisherRows(ps)
 	}
 	if v.New {
 		return v, nil

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
@@ -24,7 +25,23 @@ func (p subject) pattern(r request) string {
 	if r.PostFormValue("on") == "namespace" {
 		return "@" + p.name.Namespace + "/*"
 	}
+	return p.whole()
+}
+
+// whole is all that the settings are about: "@acme/zlib", or "@acme/*".
+func (p subject) whole() string {
+	if p.name.Base == "" {
+		return "@" + p.name.Namespace + "/*"
+	}
 	return p.name.String()
+}
+
+// url is where the settings are.
+func (p subject) url() string {
+	if p.name.Base == "" {
+		return "/namespaces/" + url.PathEscape(p.name.Namespace) + "/settings"
+	}
+	return packageURL(p.name.String(), "", "settings")
 }
 
 // grant gives a role to a team, "acme/release", or invites an account to one.
@@ -46,7 +63,7 @@ func (s *Web) cancelInvitation(r request, _ subject) (string, error) {
 }
 
 func (s *Web) offer(r request, p subject) (string, error) {
-	waits, err := s.o.Accounts.AskTransfer(r.Context(), r.who, p.name.String(), r.PostFormValue("kind"), strings.TrimSpace(r.PostFormValue("to")))
+	waits, err := s.o.Accounts.AskTransfer(r.Context(), r.who, p.whole(), r.PostFormValue("kind"), strings.TrimSpace(r.PostFormValue("to")))
 	if waits != nil {
 		return "waits", err
 	}
@@ -89,11 +106,7 @@ type publisherRow struct {
 	Expired bool
 }
 
-func (s *Web) publisherRows(r request, n clyde.Name) ([]publisherRow, error) {
-	ps, err := s.o.Trusted.Publishers(r.Context(), r.who, n)
-	if err != nil {
-		return nil, err
-	}
+func (s *Web) publisherRows(ps []account.Publisher) []publisherRow {
 	names := map[string]string{}
 	for _, i := range s.o.Trusted.Issuers() {
 		names[i.URL] = i.Name
@@ -105,7 +118,7 @@ func (s *Web) publisherRows(r request, n clyde.Name) ([]publisherRow, error) {
 			out[i].Issuer = p.Spec.Issuer
 		}
 	}
-	return out, nil
+	return out
 }
 
 func (s *Web) trust(r request, p subject) (string, error) {

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 	"testing"
@@ -151,7 +152,7 @@ func TestSettingsForms(t *testing.T) {
 	} {
 		f.Set("issuer", issuer)
 		p := ada.want(settingsAt+"/publishers", f, settingsAt+"?done=trusted")
-		if !strings.Contains(p.body, "<b>"+issuer+"</b>") {
+		if !strings.Contains(p.body, "<b>"+cmp.Or(map[string]string{"github": "GitHub", "gitlab": "GitLab"}[issuer], issuer)+"</b>") {
 			t.Errorf("the publisher at %s is not shown", issuer)
 		}
 	}

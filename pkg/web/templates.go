@@ -49,7 +49,7 @@ func (s *Web) parse() (map[string]*template.Template, error) {
 	for _, name := range []string{"home.html", "search.html", "package.html", "versions.html", "dependencies.html", "dependents.html",
 		"files.html", "file.html", "candidates.html", "about.html", "error.html", "account_login.html", "account_go.html", "account_profile.html",
 		"account_sessions.html", "account_tokens.html", "account_device.html", "account_namespaces.html",
-		"package_settings.html", "account_org.html", "account_admin.html", "account_audit.html"} {
+		"package_settings.html", "namespace_settings.html", "account_org.html", "account_admin.html", "account_audit.html"} {
 		t, err := shared.Clone()
 		if err != nil {
 			return nil, err
@@ -63,17 +63,25 @@ func (s *Web) parse() (map[string]*template.Template, error) {
 
 func (s *Web) funcs() template.FuncMap {
 	return template.FuncMap{
-		"asset": func(name string) string { return s.assets[name].url },
-		"bytes": size,
-		"count": count,
-		"date":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
-		"when":  func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
-		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"url":   packageURL,
-		"web":   webURL,
-		"label": webLabel,
-		"mark":  mark,
-		"short": short,
+		"asset":  func(name string) string { return s.assets[name].url },
+		"bytes":  size,
+		"count":  count,
+		"date":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"when":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
+		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"url":    packageURL,
+		"web":    webURL,
+		"label":  webLabel,
+		"mark":   mark,
+		"short":  short,
+		"signer": signer,
+		"agent":  agent,
+		"title": func(v string) string { // of an issuer, as it writes itself
+			if t, ok := map[string]string{"github": "GitHub", "gitlab": "GitLab"}[v]; ok {
+				return t
+			}
+			return v
+		},
 		"standard": func(v string) string {
 			return strings.NewReplacer("c++", "C++", "c", "C").Replace(v)
 		},
@@ -130,6 +138,16 @@ func short(digest string) string {
 		return digest
 	}
 	return alg + ":" + hex[:12]
+}
+
+// signer is who signed as people read it: without most of the fingerprint, which
+// is there to be compared and not to be read.
+func signer(s string) string {
+	name, key, ok := strings.Cut(s, " (SHA256:")
+	if !ok || len(key) < 12 {
+		return s
+	}
+	return name + " (" + key[:8] + "…)"
 }
 
 func size(n int64) string {

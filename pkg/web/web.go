@@ -62,6 +62,7 @@ type Options struct {
 
 	Trusted   *account.Trusted   // nil: no trusted publishing
 	Moderator *account.Moderator // nil: no reports, and nothing is withdrawn
+	Keys      Keys               // nil: no page about keys
 }
 
 // Web is the pages.

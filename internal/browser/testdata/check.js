@@ -55,7 +55,7 @@
   for (const e of all('main *')) {
     const s = getComputedStyle(e);
     if ((s.overflowX === 'auto' || s.overflowX === 'scroll') && e.scrollWidth > e.clientWidth + 1 && seen(e) && e.tabIndex < 0 && !e.closest('.readme') && !e.querySelector('a[href],button,input,select,textarea,summary')) say('what scrolls cannot be scrolled by keyboard', e);
-    if (s.overflowX === 'hidden' && s.textOverflow !== 'ellipsis' && e.scrollWidth > e.clientWidth + 2 && words(e) && seen(e) && !e.matches('.sr') && s.display !== '-webkit-box') say('something is cut off', e);
+    if (s.overflowX === 'hidden' && s.textOverflow !== 'ellipsis' && e.scrollWidth > e.clientWidth + 2 && words(e) && seen(e) && s.clipPath === 'none' && s.display !== '-webkit-box') say('something is cut off', e);
   }
 
   // Contrast of every piece of text with what is behind it.
