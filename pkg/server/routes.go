@@ -14,8 +14,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/web"
 )
 
-// routes mounts every part. The registry is asked first and by the raw path:
-// a ServeMux would redirect "//" and "..", which the registry must refuse.
+// routes mounts every part. None of them sees a path that has two readings.
 func (s *Server) routes() (http.Handler, error) {
 	_, host, _ := strings.Cut(s.publicURL, "://")
 	in, err := s.signIn()
@@ -53,7 +52,7 @@ func (s *Server) routes() (http.Handler, error) {
 			site.ServeHTTP(w, r)
 		}
 	})
-	return patient(s.trustProxies(s.observe(h)), defaultPace), nil
+	return patient(s.trustProxies(s.observe(canonical(h))), defaultPace), nil
 }
 
 // recorder remembers the status and counts the bytes. It unwraps for
@@ -121,7 +120,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			took := s.Now().Sub(start)
 			s.stats.answered(r, rec.status, rec.bytes, took)
 			level := slog.LevelDebug
-			if rec.status >= 500 {
+			// Not being ready yet is an answer, and probes ask every second.
+			if rec.status >= 500 && r.URL.Path != "/readyz" {
 				level = slog.LevelError
 			}
 			s.Log.Log(r.Context(), level, "http", "id", id, "method", r.Method, "path", r.URL.Path, "status", rec.status,
