@@ -34,9 +34,10 @@ type app struct {
 	asking sync.Mutex // held while the registry is asked where things are
 	asked  *site      // its answer
 
-	mu      sync.Mutex // of what follows, and of lines on stderr
-	warned  bool       // of a secret over plain HTTP
-	vouched string     // host that our registry says its OCI repositories are on
+	mu        sync.Mutex // of what follows, and of lines on stderr
+	warned    bool       // of a secret over plain HTTP
+	plainHTTP bool       // --plain-http: secrets may travel in the open
+	vouched   string     // host that our registry says its OCI repositories are on
 }
 
 // atExit has f run when the command has ended, however it did.

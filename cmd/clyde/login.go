@@ -55,9 +55,8 @@ func (a *app) login(ctx context.Context, user string, withToken bool, b browserL
 	if err != nil {
 		return err
 	}
-	if !at.private() {
-		return clyde.Errorf(clyde.ErrDenied, "%s is plain HTTP: whoever is on the way would read the token", at.url()).
-			WithCode("plain_http").Fix("use https://%s", at.host)
+	if err := a.guard(at, "to come", "token"); err != nil {
+		return err
 	}
 	var secret []byte
 	switch {

@@ -63,6 +63,7 @@ func newRoot(a *app) *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "print one JSON object on standard output")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print nothing on standard error but errors")
 	f.StringVarP(&a.registryFlag, "registry", "r", "", "registry to talk to (env CLYDE_REGISTRY, then the configuration file, then "+defaultRegistry+")")
+	f.BoolVar(&a.plainHTTP, "plain-http", false, "send credentials over plain HTTP to other machines, too")
 	f.StringVar(&a.progressFlag, "progress", "", "how to show progress: auto, plain or none")
 	root.AddGroup(
 		&cobra.Group{ID: groupMake, Title: "Make a package:"},

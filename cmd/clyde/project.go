@@ -309,8 +309,13 @@ func (a *app) index(offline bool) (*sparse.Source, error) {
 				return "", err
 			}
 			c, err := a.credentialFor(ctx, at.host, at.url() == own.url())
-			a.warnPlain(at, c)
-			return c.secret, err
+			if err == nil {
+				err = a.guard(at, c.secret, "token")
+			}
+			if err != nil {
+				return "", err
+			}
+			return c.secret, nil
 		},
 	})
 }

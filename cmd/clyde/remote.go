@@ -24,20 +24,30 @@ func (a *app) api(ctx context.Context) (*client.Client, error) {
 }
 
 func (a *app) apiWith(at address, cred credential) (*client.Client, error) {
-	a.warnPlain(at, cred)
+	if err := a.guard(at, cred.secret, "token"); err != nil {
+		return nil, err
+	}
 	return client.New(client.Options{BaseURL: at.url(), Token: cred.secret, UserAgent: userAgent()})
 }
 
-// warnPlain says, once, that a secret is about to travel in the open.
-func (a *app) warnPlain(at address, cred credential) {
+// guard refuses to send a secret in the open. With --plain-http it says so,
+// once, and lets it go.
+func (a *app) guard(at address, secret, what string) error {
+	if secret == "" || at.private() {
+		return nil
+	}
+	if !a.plainHTTP {
+		return clyde.Errorf(clyde.ErrDenied, "%s is plain HTTP: whoever is on the way would read the %s", at.url(), what).
+			WithCode("plain_http").Fix("use https://%s", at.host).Fix("--plain-http, where nobody is on the way")
+	}
 	a.mu.Lock()
 	again := a.warned
-	warn := cred.secret != "" && !at.private()
-	a.warned = again || warn
+	a.warned = true
 	a.mu.Unlock()
-	if warn && !again {
-		a.say("%s %s is plain HTTP: whoever is on the way reads the token", a.paint(a.stderr, yellow, "warning:"), at.url())
+	if !again {
+		a.say("%s %s is plain HTTP: whoever is on the way reads the %s", a.paint(a.stderr, yellow, "warning:"), at.url(), what)
 	}
+	return nil
 }
 
 // isVouched reports whether our registry says that its repositories are on
@@ -139,8 +149,13 @@ func (a *app) oci(at address) (*artifact.Client, error) {
 		Host: at.host, Plain: at.scheme == "http", UserAgent: userAgent(),
 		Credential: func(ctx context.Context) (string, string, error) {
 			c, err := a.credentialFor(ctx, at.host, at.host == own.host || a.isVouched(at.host))
-			a.warnPlain(at, c)
-			return c.user, c.secret, err
+			if err == nil {
+				err = a.guard(at, c.secret, "token")
+			}
+			if err != nil {
+				return "", "", err
+			}
+			return c.user, c.secret, nil
 		},
 	})
 }

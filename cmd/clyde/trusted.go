@@ -43,9 +43,8 @@ func (a *app) exchange(ctx context.Context, s site, name clyde.Name) error {
 	if err != nil || have.secret != "" || !s.hasAPI || s.OIDC == nil || !trustedCI() {
 		return err
 	}
-	if !at.private() {
-		return clyde.Errorf(clyde.ErrDenied, "%s is plain HTTP: whoever is on the way would read the identity token", at.url()).
-			WithCode("plain_http").Fix("use https://%s", at.host)
+	if err := a.guard(at, "to come", "identity token"); err != nil {
+		return err
 	}
 	c, err := a.api(ctx)
 	if err != nil {

@@ -386,3 +386,30 @@ func TestUnpackWrites(t *testing.T) {
 		t.Errorf("Unpack over a file = %v; want a conflict", err)
 	}
 }
+
+// What the documentation says of a limit is what it is.
+func TestDocumentedLimits(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/package-format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("more than %d,%03d entries, %d GiB packed, %d GiB unpacked, %d times", artifact.MaxEntries/1000, artifact.MaxEntries%1000, artifact.MaxArchive>>30, artifact.MaxUnpacked>>30, artifact.MaxRatio),
+		fmt.Sprintf("longer than %d bytes", artifact.MaxPath),
+		fmt.Sprintf("but %d MiB of zeros", artifact.MaxPadding>>20),
+		fmt.Sprintf("more than %d others", artifact.MaxLinkDepth),
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("docs/package-format.md does not say %q", want)
+		}
+	}
+	for _, code := range []string{
+		"archive_broken", "archive_type", "entry_ambiguous", "entry_type", "link_outside", "path_absolute", "path_collision", "path_invalid",
+		"path_too_long", "path_traversal", "path_twice", "path_under_file", "path_windows", "trailing_data", "too_many_entries", "too_large", "ratio_too_large",
+	} {
+		if !strings.Contains(string(page), "`"+code+"`") {
+			t.Errorf("docs/package-format.md does not name the code %s", code)
+		}
+	}
+}
