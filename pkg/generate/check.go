@@ -38,15 +38,15 @@ var linkOption = regexp.MustCompile(`^(?:` + strings.Join([]string{
 	`-Wl,(?:--?(?:as-needed|no-as-needed|whole-archive|no-whole-archive|export-dynamic|start-group|end-group|gc-sections|` +
 		`allow-multiple-definition|no-undefined|dead_strip|ObjC|Bsymbolic|Bsymbolic-functions|Bstatic|Bdynamic|E)` +
 		`|-z,(?:now|relro|noexecstack|nodelete|defs|lazy|execstack)` +
-		`|-u,[A-Za-z0-9_.$@]+|--undefined=[A-Za-z0-9_.$@]+|--wrap=[A-Za-z0-9_.$@]+|-framework,[A-Za-z0-9_]+` +
+		`|-u,[A-Za-z0-9_.@]+|--undefined=[A-Za-z0-9_.@]+|--wrap=[A-Za-z0-9_.@]+|-framework,[A-Za-z0-9_]+` +
 		`|--exclude-libs,(?:ALL|[A-Za-z0-9_.+-]+))`,
 }, "|") + `)$`)
 
 // check refuses what cannot be described to a build system.
 func check(p Project) error {
-	if !filepath.IsAbs(p.Deps) || !printable(p.Deps) || strings.ContainsAny(p.Deps, ";") || strings.Contains(p.Deps, "$<") {
+	if !filepath.IsAbs(p.Deps) || !printable(p.Deps) || strings.ContainsAny(p.Deps, ";<>\"") {
 		return clyde.Errorf(clyde.ErrInvalid, "build systems cannot use a folder called %s", quoted(p.Deps)).WithCode("deps_path").
-			Fix("move the project to a path without semicolons and control characters")
+			Fix("move the project to a path without ; < > \" and control characters")
 	}
 	seen := map[clyde.Name]bool{}
 	for i := range p.Packages {
@@ -135,10 +135,13 @@ func invalid(k *Package, format string, args ...any) error {
 }
 
 // slashPath reports whether s is a plain relative path that stays below its
-// start. A list separator or wildcard of any of the languages would change
-// what it means.
+// start: letters and digits of any script, spaces and _ - + . @ between
+// slashes. pkg-config and make have no way to write more.
 func slashPath(s string) bool {
-	return s != "" && len(s) <= MaxText && printable(s) && filepath.IsLocal(filepath.FromSlash(s)) && !strings.ContainsAny(s, `;*?[]\"<>|`)
+	return s != "" && len(s) <= MaxText && printable(s) && filepath.IsLocal(filepath.FromSlash(s)) &&
+		!strings.ContainsFunc(s, func(r rune) bool {
+			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(" _-+.@/", r)
+		})
 }
 
 // printable reports whether s is text of one line.

@@ -57,15 +57,9 @@ func cmakeInner(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, `@`, `\@`).Replace(s)
 }
 
-// cmakeItem is one element of a list property, with what separates elements
-// and what begins a generator expression taken literally.
-func cmakeItem(s string) string {
-	return strings.NewReplacer(`$<`, `$<1:$><`, `;`, `\;`).Replace(s)
-}
-
 // cmakePath is a path under the deps folder, which each of our files finds
 // from its own place.
-func cmakePath(p string) string { return `"${clyde_deps}/` + cmakeInner(cmakeItem(p)) + `"` }
+func cmakePath(p string) string { return `"${clyde_deps}/` + cmakeInner(p) + `"` }
 
 const cmakeHead = "# Written by clyde install; it is overwritten by the next.\n"
 
@@ -90,7 +84,19 @@ function(clyde_features target)
   endforeach()
 endfunction()
 
-# clyde_share(): the imported targets of this folder can be used in all.
+# clyde_definitions(TARGET HEADER): definitions that CMake cannot pass on the
+# command line: it drops those with "#" and runs lists with brackets together.
+function(clyde_definitions target header)
+  if(MSVC)
+    set(option "/FI${header}")
+  else()
+    set(option "--include=${header}")
+  endif()
+  set_property(TARGET "${target}" APPEND PROPERTY INTERFACE_COMPILE_OPTIONS "$<$<COMPILE_LANGUAGE:C,CXX,OBJC,OBJCXX>:${option}>")
+endfunction()
+
+# clyde_share(NAME...): the named imported targets, made in this
+# folder, can be used in all.
 macro(clyde_share)
   get_property(clyde_imported DIRECTORY PROPERTY IMPORTED_TARGETS)
   foreach(clyde_target IN LISTS clyde_imported)
@@ -190,8 +196,12 @@ func (g *graph) cmakeTarget(n *node) string {
 	for _, dir := range n.Includes {
 		set("INTERFACE_INCLUDE_DIRECTORIES", cmakePath(n.pack.under(dir)))
 	}
-	for _, d := range n.Definitions {
-		set("INTERFACE_COMPILE_DEFINITIONS", cmakeText(cmakeItem(d)))
+	plain, header := n.defines()
+	for _, d := range plain {
+		set("INTERFACE_COMPILE_DEFINITIONS", strings.TrimPrefix(d, "-D"))
+	}
+	if header {
+		fmt.Fprintf(&b, "clyde_definitions(%s %s)\n", t, cmakePath(n.headerFile()))
 	}
 	for _, f := range n.CompileFeatures {
 		fmt.Fprintf(&b, "clyde_features(%s %s)\n", t, cmakeFeature(f))
@@ -211,7 +221,7 @@ func (g *graph) cmakeTarget(n *node) string {
 		set("INTERFACE_LINK_LIBRARIES", l)
 	}
 	for _, o := range n.LinkOptions {
-		set("INTERFACE_LINK_OPTIONS", cmakeText(cmakeItem(o)))
+		set("INTERFACE_LINK_OPTIONS", o)
 	}
 	if n.Kind == Shared && g.elf() {
 		for _, s := range behind([]*node{n}) {

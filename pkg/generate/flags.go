@@ -10,7 +10,8 @@ import (
 // addFlags writes response files for compilers called by hand or from a
 // makefile: flags.txt has everything (c++ main.cpp @deps/flags.txt), the files
 // under flags its parts. They hold one argument a line and absolute paths, so
-// that they work from any folder.
+// that they work from any folder, and nothing of a package that a shell or make
+// would read as more than a word.
 func addFlags(g *graph, files map[string]string) {
 	direct := g.direct()
 	seen := compileOrder(direct)
@@ -21,8 +22,10 @@ func addFlags(g *graph, files map[string]string) {
 		}
 	}
 	for _, n := range seen {
-		for _, d := range n.Definitions {
-			compile = append(compile, "-D"+d)
+		plain, header := n.defines()
+		compile = append(compile, plain...)
+		if header {
+			compile = append(compile, "--include="+g.abs(n.headerFile()))
 		}
 	}
 	linked := linkOrder(direct)

@@ -3,6 +3,8 @@ package generate
 import (
 	"fmt"
 	"path"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -98,11 +100,21 @@ func linkName(file string) string {
 	return strings.TrimPrefix(base, "lib")
 }
 
+// plainFolder is a path that pkg-config hands on as it is. pkgconf escapes
+// spaces in ${pcfiledir} and nothing else, and freedesktop's pkg-config escapes
+// nothing.
+var plainFolder = regexp.MustCompile(`^[A-Za-z0-9_./+@:=,~-]+$`)
+
 // pcHead is what every .pc file begins with. The deps folder is named by where
-// the file lies, so that it can be moved.
+// the file lies, so that it can be moved; it is named outright where its path
+// needs quoting.
 func (g *graph) pcHead(k *pack, name string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "deps=${pcfiledir}/../..\nprefix=${deps}/%s\n\n", pcVariable(k.Dir))
+	deps := "${pcfiledir}/../.."
+	if !plainFolder.MatchString(g.deps) {
+		deps = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", "$$", "#", `\#`).Replace(filepath.ToSlash(g.deps))
+	}
+	fmt.Fprintf(&b, "deps=%s\nprefix=${deps}/%s\n\n", deps, k.Dir)
 	fmt.Fprintf(&b, "Name: %s\nDescription: %s\n", name, pcText(cmpText(k.Description, k.Name.String())))
 	if k.Homepage != "" {
 		fmt.Fprintf(&b, "URL: %s\n", pcText(k.Homepage))
@@ -128,8 +140,9 @@ func (g *graph) pc(n *node) string {
 	for _, dir := range n.Includes {
 		cflags = append(cflags, pcArg("-I", n.pack.under(dir)))
 	}
-	for _, d := range n.Definitions {
-		cflags = append(cflags, pcWord("-D"+d))
+	plain, header := n.defines()
+	if cflags = append(cflags, plain...); header {
+		cflags = append(cflags, pcArg("--include=", n.headerFile()))
 	}
 	for _, t := range n.public {
 		requires = append(requires, g.pcName(t))
@@ -139,9 +152,7 @@ func (g *graph) pc(n *node) string {
 		linked = append(linked, linkOrder(n.private)...)
 	}
 	for _, t := range linked {
-		for _, o := range t.LinkOptions {
-			libs = append(libs, pcWord(o))
-		}
+		system = append(system, t.LinkOptions...)
 		if t.Library != "" {
 			libs = append(libs, pcArg("", t.pack.under(t.Library)))
 		}
@@ -154,9 +165,9 @@ func (g *graph) pc(n *node) string {
 		for _, t := range run {
 			libs = append(libs, pcArg("-Wl,-rpath,", t.pack.under(path.Dir(t.Library))))
 		}
-	}
-	if g.elf() && n.Kind == Shared && len(behind([]*node{n})) > 0 {
-		libs = append(libs, "-Wl,--disable-new-dtags")
+		if g.elf() && len(behind([]*node{n})) > 0 {
+			system = append(system, "-Wl,--disable-new-dtags")
+		}
 	}
 	s := g.pcHead(n.pack, g.pcName(n))
 	if len(requires) > 0 {
@@ -165,32 +176,34 @@ func (g *graph) pc(n *node) string {
 	if len(cflags) > 0 {
 		s += "Cflags: " + strings.Join(unique(cflags), " ") + "\n"
 	}
-	if libs = append(unique(libs), unique(system)...); len(libs) > 0 {
+	if libs = append(g.pcApart(unique(libs)), unique(system)...); len(libs) > 0 {
 		s += "Libs: " + strings.Join(libs, " ") + "\n"
 	}
 	return s
 }
 
-// pcArg is an option with a path under deps.
-func pcArg(option, p string) string { return `"` + option + "${deps}/" + pcInner(p) + `"` }
-
-// pcWord is one argument. pkg-config expands $ first, then takes # for a
-// comment, and splits the rest as a shell would.
-func pcWord(s string) string {
-	if strings.ContainsAny(s, " \t'\"\\#$`~*?()<>|&;{}[]!") {
-		return `"` + pcInner(s) + `"`
+// pcApart puts an option that changes nothing after each path with spaces:
+// pkgconf 1.8 takes two arguments that are neither -l nor -L for one, and
+// then does not escape its spaces.
+func (g *graph) pcApart(args []string) []string {
+	var out []string
+	for _, a := range args {
+		out = append(out, a)
+		if !plainFolder.MatchString(g.deps) || strings.Contains(a, " ") {
+			out = append(out, `"-L${deps}/lib"`)
+		}
 	}
-	return s
+	return out
 }
 
-func pcInner(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", "$$", "#", `\#`).Replace(s)
+// pcArg is an option with a path under deps, which check has kept plain.
+func pcArg(option, p string) string { return `"` + option + "${deps}/" + p + `"` }
+
+// pcText is a value that is not split into arguments. pkg-config expands $ and
+// takes # for a comment.
+func pcText(s string) string {
+	return strings.NewReplacer("$", "$$", "#", `\#`).Replace(oneLine(s))
 }
-
-// pcVariable and pcText are values that are not split into arguments.
-func pcVariable(s string) string { return strings.NewReplacer("$", "$$", "#", `\#`).Replace(s) }
-
-func pcText(s string) string { return pcVariable(oneLine(s)) }
 
 // oneLine is text of a package without what would end a line or hide in it.
 func oneLine(s string) string {

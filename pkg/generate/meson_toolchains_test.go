@@ -1,0 +1,26 @@
+package generate_test
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+func TestToolchainsMeson(t *testing.T) {
+	toolchains(t)
+	t.Parallel()
+	for _, c := range compilers {
+		t.Run(c.cxx, func(t *testing.T) {
+			t.Parallel()
+			root := filepath.Join(t.TempDir(), spaced)
+			_, want := build(t, root)
+			write(t, filepath.Join(root, "meson.build"), `project('demo', 'c', 'cpp', default_options: ['cpp_std=c++17'])
+executable('main', 'main.cpp', dependencies: [
+  dependency('hdr', version: '>=0.1'), dependency('multi-part'), dependency('acme_log'), dependency('sha.pe'),
+])
+`)
+			sh(t, root, c.env(), "meson", "setup", "--native-file", "deps/clyde-native.ini", "build")
+			sh(t, root, nil, "ninja", "-v", "-C", "build")
+			runs(t, filepath.Join(root, "build/main"), want)
+		})
+	}
+}
