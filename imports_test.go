@@ -23,13 +23,14 @@ var layer = map[string]int{
 
 	"pkg/strictjson": 5, // of any format
 
-	"pkg/compat":   10, // facts of builds and what fits what; no I/O
-	"pkg/jobs":     10,
-	"pkg/limits":   10, // counts; knows neither what nor whom
-	"pkg/keylock":  10, // a mutex for each key
-	"pkg/markdown": 10,
-	"pkg/resolve":  10,
-	"pkg/recent":   10, // what was used last
+	"pkg/compat":              10, // facts of builds and what fits what; no I/O
+	"pkg/jobs":                10,
+	"pkg/limits":              10, // counts; knows neither what nor whom
+	"pkg/keylock":             10, // a mutex for each key
+	"pkg/markdown":            10,
+	"pkg/resolve":             10,
+	"pkg/resolve/resolvetest": 11,
+	"pkg/recent":              10, // what was used last
 
 	"pkg/generate": 11, // what resolve decided, for build systems
 
@@ -80,6 +81,7 @@ var only = []struct {
 	{module + "pkg/store/storetest", nil, "tests only"},
 	{module + "pkg/account/oidc/oidctest", []string{"pkg/account/signin/signintest"}, "tests only"},
 	{module + "pkg/account/signin/signintest", nil, "tests only"},
+	{module + "pkg/resolve/resolvetest", nil, "tests only"},
 	{module + "pkg/index/indextest", []string{"cmd/clyde-bench"}, "tests and measurements only"},
 	{module + "pkg/registry/fsdriver/crashfs", nil, "tests only"},
 	{"github.com/distribution/distribution/", []string{"pkg/registry", "cmd/clyde-bench"}, "the embedded registry can be replaced"},
@@ -100,7 +102,7 @@ var only = []struct {
 	{"github.com/google/go-containerregistry/", []string{"cmd/clyde-bench"}, "tests use it as a peer"},
 	{"github.com/google/go-cmp/", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
 	{"pgregory.net/rapid", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
-	{"testing", []string{"pkg/store/storetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest"}, "programs do not link the test runner"},
+	{"testing", []string{"pkg/store/storetest", "pkg/resolve/resolvetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest"}, "programs do not link the test runner"},
 	{"github.com/stretchr/testify/", nil, "tests use testing and go-cmp"},
 }
 
