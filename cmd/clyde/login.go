@@ -21,7 +21,7 @@ import (
 const tokenUser = "clyde"
 
 func newLogin(a *app) *cobra.Command {
-	var withToken bool
+	var withToken, prove bool
 	var user string
 	var b browserLogin
 	cmd := &cobra.Command{
@@ -29,17 +29,27 @@ func newLogin(a *app) *cobra.Command {
 		Short: "Keep a token for a registry",
 		Long: "Open a browser, where you see what is asked for and approve it, and keep the token where docker and\n" +
 			"oras look too: in Docker's configuration, or with the credential helper that it names. A registry that\n" +
-			"has no such page is given a token that you type. CLYDE_TOKEN wins over what is kept.",
+			"has no such page is given a token that you type. CLYDE_TOKEN wins over what is kept.\n\n" +
+			"What changes who owns something takes more than a token that lasts. --prove has you approve, in a browser\n" +
+			"in which you signed in just now, that this machine may do it for 30 minutes; on a terminal you are asked\n" +
+			"when it is needed.",
 		Example: "  clyde login\n  clyde login --no-browser --allow publish --package '@acme/*' --expires 720h\n  clyde login --with-token < token.txt\n  clyde login ghcr.io --username ada",
 		Args:    wants(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				a.registryFlag = args[0]
 			}
+			if prove {
+				if withToken || user != "" {
+					return usagef("--prove takes neither --with-token nor --username")
+				}
+				return a.loginProof(cmd.Context(), b)
+			}
 			return a.login(cmd.Context(), user, withToken, b)
 		},
 	}
 	cmd.Flags().BoolVar(&withToken, "with-token", false, "read the token from standard input")
+	cmd.Flags().BoolVar(&prove, "prove", false, "be allowed for 30 minutes what takes an owner who just signed in")
 	cmd.Flags().StringVarP(&user, "username", "u", "", "user name, for registries that want one")
 	f := cmd.Flags()
 	f.BoolVar(&b.noBrowser, "no-browser", false, "print the address in place of opening a browser")
@@ -130,6 +140,9 @@ func newLogout(a *app) *cobra.Command {
 				if err := s.Delete(ctx, key); err != nil {
 					return clyde.Errorf(clyde.ErrInvalid, "the credentials for %s cannot be removed: %v", at.host, err).Because(err)
 				}
+			}
+			if err := a.forgetProof(at.host); err != nil {
+				return err
 			}
 			if os.Getenv(tokenVar) != "" {
 				a.say("%s %s is still set", a.paint(a.stderr, yellow, "warning:"), tokenVar)

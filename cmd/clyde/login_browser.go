@@ -47,31 +47,41 @@ func (a *app) tokenFromBrowser(ctx context.Context, at address, b browserLogin) 
 	} else if err != nil {
 		return "", err
 	}
-	host, _ := os.Hostname()
-	req := client.DeviceRequest{Name: cmp.Or(b.name, "clyde on "+cmp.Or(host, "a machine without a name")), Expires: b.expires}
+	req := client.DeviceRequest{Name: b.named(), Expires: b.expires}
 	for _, p := range b.packages {
 		req.Scopes = append(req.Scopes, client.Scope{Actions: b.allow, Pattern: p})
 	}
+	t, err := a.throughBrowser(ctx, c, at, req, b.noBrowser)
+	return t.Secret, err
+}
+
+// named is what the token is called.
+func (b browserLogin) named() string {
+	host, _ := os.Hostname()
+	return cmp.Or(b.name, "clyde on "+cmp.Or(host, "a machine without a name"))
+}
+
+// throughBrowser asks for a token, shows where it is approved, and waits.
+func (a *app) throughBrowser(ctx context.Context, c *client.Client, at address, req client.DeviceRequest, noBrowser bool) (t client.Token, err error) {
 	d, err := c.AskDevice(ctx, req)
 	if e := clyde.AsError(err); e != nil && e.Kind == clyde.ErrNotFound {
-		return "", errNoBrowserLogin
+		return t, errNoBrowserLogin
 	}
 	if err != nil {
-		return "", err
+		return t, err
 	}
 	// A browser is opened on a page alone, and over HTTPS where the registry has it.
 	u, err := url.Parse(d.URIComplete)
 	if err != nil || u.Scheme != at.scheme && u.Scheme != "https" || u.User != nil {
-		return "", clyde.Errorf(clyde.ErrUnavailable, "%s names no page to sign in on", at.host).WithCode("reply_invalid")
+		return t, clyde.Errorf(clyde.ErrUnavailable, "%s names no page to sign in on", at.host).WithCode("reply_invalid")
 	}
 	a.say("Code: %s", a.paint(a.stderr, yellow, clean(d.UserCode)))
-	if b.noBrowser || !openBrowser(ctx, u.String()) {
+	if noBrowser || !openBrowser(ctx, u.String()) {
 		a.say("Open %s in a browser, and approve there.", clean(u.String()))
 	} else {
 		a.say("A browser opens %s; approve there, if it shows the same code.", clean(u.String()))
 	}
-	t, err := c.WaitDevice(ctx, d)
-	return t.Secret, err
+	return c.WaitDevice(ctx, d)
 }
 
 // openBrowser starts a browser and reports whether it could.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -128,19 +129,55 @@ func newOrg(a *app) *cobra.Command {
 			}
 			return a.outcome("org", o, args[1]+" is no member of "+args[0]+" any more")
 		}),
-		newOrgTeams(a), newOrgSwitches(a))
+		newOrgTeams(a), newOrgSwitches(a), newOrgWaiting(a), newOrgConfirm(a))
 }
 
 func (a *app) showOrg(o client.Organisation) error {
 	if a.json {
 		return a.emit("org", o)
 	}
-	yes := map[bool]string{true: "yes", false: "no"}
-	return a.table([]column{{title: ""}, {title: ""}}, [][]string{
-		{"name", o.Name}, {"display name", o.Display}, {"namespaces", strings.Join(o.Namespaces, " ")},
-		{"trusted publishing required", yes[o.Switches.TrustedOnly]}, {"signature required", yes[o.Switches.SignedOnly]},
-		{"two people for changes of ownership", yes[o.Switches.TwoPerson]}, {"may create packages", o.Switches.Creators},
+	rows := [][]string{{"name", o.Name}, {"display name", o.Display}, {"namespaces", strings.Join(o.Namespaces, " ")}}
+	if w := o.Switches; w != nil {
+		yes := map[bool]string{true: "yes", false: "no"}
+		rows = append(rows, [][]string{{"trusted publishing required", yes[w.TrustedOnly]}, {"signature required", yes[w.SignedOnly]},
+			{"two people for changes of ownership", yes[w.TwoPerson]}, {"may create packages", w.Creators}}...)
+	}
+	return a.table([]column{{title: ""}, {title: ""}}, rows)
+}
+
+// newOrgWaiting and newOrgConfirm are what a second owner does where an
+// organisation asks for two.
+func newOrgWaiting(a *app) *cobra.Command {
+	return a.does("waiting ORG", "List changes that wait for a second owner", "  clyde org waiting acme", 1, 1, func(ctx context.Context, c *client.Client, args []string) error {
+		cs, err := c.Confirmations(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return items(a, "org", "nothing waits", cs, []column{{title: "ID"}, {title: "CHANGE"}, {title: "UNTIL"}, {title: "WHAT"}}, func(v client.Confirmation) []string {
+			return []string{v.ID, v.Kind, v.Expires.Format(time.DateOnly), string(v.Change)}
+		})
 	})
+}
+
+func newOrgConfirm(a *app) *cobra.Command {
+	var decline bool
+	cmd := a.does("confirm ID", "Carry out what another owner asked for", "  clyde org confirm 5j3k2q7x5j3k2q7x5j3k\n  clyde org confirm 5j3k2q7x5j3k2q7x5j3k --decline", 1, 1,
+		func(ctx context.Context, c *client.Client, args []string) error {
+			if err := c.Confirm(ctx, args[0], !decline); err != nil {
+				return err
+			}
+			done := "confirmed"
+			if decline {
+				done = "declined"
+			}
+			if a.json {
+				return a.emit("org", map[string]any{"id": args[0], "confirmed": !decline})
+			}
+			a.say("%s", done)
+			return nil
+		})
+	cmd.Flags().BoolVar(&decline, "decline", false, "drop it")
+	return cmd
 }
 
 func newOrgTeams(a *app) *cobra.Command {
@@ -193,7 +230,10 @@ func newOrgSwitches(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			f, now, changed := cmd.Flags(), o.Switches, false
+			if o.Switches == nil {
+				return a.showOrg(o)
+			}
+			f, now, changed := cmd.Flags(), *o.Switches, false
 			for name, set := range map[string]func(){
 				"trusted-only": func() { now.TrustedOnly = s.TrustedOnly }, "signed-only": func() { now.SignedOnly = s.SignedOnly },
 				"two-person": func() { now.TwoPerson = s.TwoPerson }, "creators": func() { now.Creators = s.Creators },

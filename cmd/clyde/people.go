@@ -44,18 +44,17 @@ func (a *app) does(use, short, example string, least, most int, run func(ctx con
 	}
 }
 
-// signedIn says where to sign in to whoever was refused for want of that: what
-// changes who owns something is done by no token.
+// signedIn says where to sign in to whoever was refused for want of that.
 func (a *app) signedIn(err error) error {
 	e := clyde.AsError(err)
-	if e == nil || !slices.Contains([]string{"session_required", "sign_in_required", "sign_in_again"}, e.Code) {
+	if e == nil || !slices.Contains([]string{"session_required", "sign_in_required"}, e.Code) {
 		return err
 	}
 	at, aerr := a.address()
 	if aerr != nil {
 		return err
 	}
-	return e.Fix("do it in a browser, at %s/account: what changes who owns something is done by no token", at.url())
+	return e.Fix("do it in a browser, at %s/account: no token does it", at.url())
 }
 
 // patternArg reads @acme/zlib or @acme/*; the @ may be left out.
@@ -91,7 +90,7 @@ func (a *app) outcome(name string, o client.Outcome, done string) error {
 		return a.emit(name, o)
 	}
 	if !o.Done {
-		done = "it waits for a second owner, who confirms it on the organisation's page"
+		done = "it waits for a second owner, who sees it with: clyde org waiting"
 	}
 	a.say("%s", done)
 	return nil

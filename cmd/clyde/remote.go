@@ -27,7 +27,11 @@ func (a *app) apiWith(at address, cred credential) (*client.Client, error) {
 	if err := a.guard(at, cred.secret, "token"); err != nil {
 		return nil, err
 	}
-	return client.New(client.Options{BaseURL: at.url(), Token: cred.secret, UserAgent: userAgent()})
+	o := client.Options{BaseURL: at.url(), Token: cred.secret, UserAgent: userAgent()}
+	if cred.secret != "" {
+		o.Prove = func(ctx context.Context, refusal error) (string, error) { return a.prove(ctx, at, cred, refusal) }
+	}
+	return client.New(o)
 }
 
 // guard refuses to send a secret in the open. With --plain-http it says so,

@@ -112,9 +112,41 @@ func newTransfer(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.outcome("transfer", o, p+" is offered to "+args[1]+", who accepts it on the web site")
+			return a.outcome("transfer", o, p+" is offered to "+args[1]+", who accepts it with: clyde transfer accept")
 		})
 	cmd.Flags().BoolVar(&org, "org", false, "the new owner is an organisation")
+	var forOrg, of string
+	list := a.does("list", "List what is offered to you", "  clyde transfer list\n  clyde transfer list --to umbrella\n  clyde transfer list --of acme", 0, 0, func(ctx context.Context, c *client.Client, _ []string) error {
+		ask, name := c.Transfers, forOrg
+		if of != "" {
+			ask, name = c.Offers, strings.TrimPrefix(of, "@")
+		}
+		ts, err := ask(ctx, name)
+		if err != nil {
+			return err
+		}
+		return items(a, "transfer", "nothing waits", ts, []column{{title: "ID"}, {title: "WHAT", gives: true}, {title: "TO"}, {title: "UNTIL"}}, func(t client.Transfer) []string {
+			return []string{t.ID, t.Pattern, t.To, t.Expires.Format(time.DateOnly)}
+		})
+	})
+	list.Flags().StringVar(&forOrg, "to", "", "organisation that it is offered to, which you own")
+	list.Flags().StringVar(&of, "of", "", "namespace of which something is offered, which you own")
+	list.MarkFlagsMutuallyExclusive("to", "of")
+	answer := func(word, past, short string, do func(*client.Client) func(context.Context, string) error) *cobra.Command {
+		return a.does(word+" ID", short, "  clyde transfer "+word+" q3v5k2abq3v5k2abq3v5", 1, 1, func(ctx context.Context, c *client.Client, args []string) error {
+			if err := do(c)(ctx, args[0]); err != nil {
+				return err
+			}
+			return a.did("transfer", map[string]any{"id": args[0], "state": past}, past+" "+args[0])
+		})
+	}
+	reply := func(accept bool) func(*client.Client) func(context.Context, string) error {
+		return func(c *client.Client) func(context.Context, string) error {
+			return func(ctx context.Context, id string) error { return c.AnswerTransfer(ctx, id, accept) }
+		}
+	}
+	cmd.AddCommand(list, answer("accept", "accepted", "Take over what is offered", reply(true)), answer("decline", "declined", "Turn it down", reply(false)),
+		answer("cancel", "cancelled", "Take an offer of yours back", func(c *client.Client) func(context.Context, string) error { return c.CancelTransfer }))
 	return cmd
 }
 
@@ -127,7 +159,7 @@ func newInvitation(a *app) *cobra.Command {
 			return a.did("invitation", map[string]any{"id": args[0], "accepted": accept}, past+" "+args[0])
 		})
 	}
-	return group("invitation", "Answer invitations", "What you were invited to: organisations, and roles on packages. It takes somebody who signed in.",
+	return group("invitation", "Answer invitations", "What you were invited to: organisations, and roles on packages. It takes a proof: clyde login --prove.",
 		a.does("list", "List what waits for you", "  clyde invitation list", 0, 0, func(ctx context.Context, c *client.Client, _ []string) error {
 			is, err := c.Invitations(ctx)
 			if err != nil {

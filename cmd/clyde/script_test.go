@@ -55,6 +55,9 @@ func TestScript(t *testing.T) {
 			"status":  scriptStatus,
 			"keyjson": scriptKeyJSON,
 			"foreign": scriptForeign,
+			"person":  scriptPerson,
+			"approve": scriptApprove,
+			"deny":    scriptDeny,
 		},
 	})
 }
@@ -84,8 +87,9 @@ func scriptStatus(ts *testscript.TestScript, neg bool, args []string) {
 // scriptServer is "server": it starts a registry and sets CLYDE_REGISTRY, HOST
 // (host:port) and ADMIN, the administrator's token.
 func scriptServer(ts *testscript.TestScript, _ bool, _ []string) {
-	url, token, stop, err := startServer(filepath.Join(ts.Getenv("WORK"), ".server"), ts.Getenv("ISSUER"))
+	s, url, token, stop, err := startServer(filepath.Join(ts.Getenv("WORK"), ".server"), ts.Getenv("ISSUER"))
 	ts.Check(err)
+	scriptServers.Store(url, s)
 	ts.Defer(func() { ts.Check(stop()) })
 	ts.Setenv("CLYDE_REGISTRY", url)
 	ts.Setenv("HOST", strings.TrimPrefix(url, "http://"))
@@ -94,7 +98,7 @@ func scriptServer(ts *testscript.TestScript, _ bool, _ []string) {
 
 // startServer runs a registry with its data in dir until stop is called. An
 // issuer's identity tokens are accepted as GitHub's.
-func startServer(dir, issuer string) (url, token string, stop func() error, err error) {
+func startServer(dir, issuer string) (_ *server.Server, url, token string, stop func() error, err error) {
 	c := config.Default()
 	c.HTTP.Addr = "127.0.0.1:0"
 	c.Data.Dir = dir
@@ -106,15 +110,15 @@ func startServer(dir, issuer string) (url, token string, stop func() error, err 
 	s, err := server.New(ctx, c, server.Options{})
 	if err != nil {
 		cancel()
-		return "", "", nil, err
+		return nil, "", "", nil, err
 	}
 	if _, token, err = s.FirstToken(ctx); err != nil {
 		cancel()
-		return "", "", nil, errors.Join(err, s.Close())
+		return nil, "", "", nil, errors.Join(err, s.Close())
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	return s.PublicURL(), token, func() error {
+	return s, s.PublicURL(), token, func() error {
 		cancel()
 		return errors.Join(<-done, s.Close())
 	}, nil

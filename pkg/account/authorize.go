@@ -26,7 +26,7 @@ type Principal struct {
 	Addr     netip.Addr     // where the request came from; zero when unknown
 	Networks []netip.Prefix // where the token may be used from; none: anywhere
 	Run      *Run           // the CI run that the token was made for
-	Proved   time.Time      // when the session's owner last signed in actively
+	Proved   time.Time      // when the owner last signed in actively; of a token, only of a proof
 }
 
 // Run is what a CI provider vouched for when it was given a token.
@@ -109,7 +109,7 @@ func decide(p Principal, a Action, r Resource) verdict {
 		return v
 	}
 	if p.Session == "" || p.Account == 0 {
-		if a == Own {
+		if a == Own && !p.proof() {
 			v.why = notByToken
 			return v
 		}
@@ -219,8 +219,7 @@ func (v verdict) refusal(p Principal, r Resource) error {
 		return clyde.Errorf(clyde.ErrDenied, "@%s is published from CI by trusted publishing alone, so %s may not %s @%s by hand", ns, p, a, r.Repo).
 			WithCode("trusted_publishing_required").Fix("Publish from the workflow that is a trusted publisher of @%s.", r.Repo)
 	case notByToken:
-		return clyde.Errorf(clyde.ErrDenied, "no token may %s @%s; it takes an owner who signed in", a, r.Repo).
-			WithCode("session_required").Fix("Sign in on the web site.")
+		return p.unproven(clyde.Errorf(clyde.ErrDenied, "no lasting token may %s @%s; it takes an owner who signed in", a, r.Repo))
 	case noRole:
 		return clyde.Errorf(clyde.ErrDenied, "the account %s has no role that may %s @%s", p.Login, a, r.Repo).
 			WithCode("grant_missing").Fix("Ask an owner of @%s for the role %s, or a higher one.", r.Repo, leastRole(a))
@@ -292,17 +291,20 @@ func Explain(p Principal, a Action, r Resource) Explanation {
 const RecentFor = 30 * time.Minute
 
 // RequireRecent returns nil when p signed in actively not longer than RecentFor
-// ago. A token is never recent, but for the administrator's of the instance,
-// who has no other way.
+// ago, or holds the proof of it (ProofFor). Any other token is never recent, but
+// for the administrator's of the instance, who has no other way.
 func RequireRecent(p Principal, now time.Time, what string) error {
 	if p.Admin && p.Account == 0 && !p.Anonymous() {
 		return p.usable()
 	}
-	if p.Session != "" && p.Account != 0 && !p.Proved.IsZero() && now.Sub(p.Proved) <= RecentFor {
+	if (p.Session != "" && p.Account != 0 || p.proof()) && !p.Proved.IsZero() && now.Sub(p.Proved) <= RecentFor {
 		return p.usable()
 	}
 	if p.Anonymous() {
 		return clyde.Errorf(clyde.ErrUnauthenticated, "%s needs somebody who signed in", what).WithCode("sign_in_required")
+	}
+	if p.Session == "" {
+		return p.unproven(clyde.Errorf(clyde.ErrDenied, "%s needs a recent sign in", what))
 	}
 	return clyde.Errorf(clyde.ErrDenied, "%s needs a recent sign in", what).WithCode("sign_in_again").
 		Fix("Sign in again on the web site; it counts for %d minutes.", int(RecentFor.Minutes()))

@@ -53,10 +53,15 @@ func (a *Accounts) AskDevice(ctx context.Context, name string, scopes []Scope, l
 	if lasts < time.Minute || lasts > MaxDeviceToken {
 		return c, clyde.Errorf(clyde.ErrInvalid, "a token that lasts %s: want a minute to %d days", lasts, int(MaxDeviceToken.Hours()/24)).WithCode("expiry_invalid")
 	}
-	now := a.now().UTC()
+	now := a.now()
 	if err := (TokenSpec{Name: name, Scopes: scopes, Expires: now.Add(lasts)}).check(now); err != nil {
 		return c, err
 	}
+	return a.askDevice(ctx, name, scopes, lasts, from)
+}
+
+func (a *Accounts) askDevice(ctx context.Context, name string, scopes []Scope, lasts time.Duration, from From) (c DeviceCode, err error) {
+	now := a.now().UTC()
 	key := "device:" + network64(from.Addr)
 	if wait := a.throttle.take(key, deviceBurst, deviceEach, key+":", deviceBurst, deviceEach); wait > 0 {
 		return c, clyde.Errorf(clyde.ErrRateLimited, "too many sign ins were begun from here; try again in %d seconds", int(wait/time.Second)+1).WithCode("login_throttled")
@@ -107,6 +112,7 @@ type DeviceAsk struct {
 	Expires  time.Time // of the token
 	Address  string    // who asks
 	Since    time.Time
+	Proof    bool // it asks to stand for somebody who has just signed in, for ProofFor
 }
 
 func errNoDevice() error {
@@ -132,7 +138,11 @@ func (a *Accounts) FindDevice(ctx context.Context, p Principal, code string) (d 
 	d = DeviceAsk{
 		UserCode: v.UserCode, Name: v.TokenName, Lasts: v.Token.Sub(v.Created), Expires: v.Token, Address: v.Address, Since: v.Created,
 	}
-	return d, json.Unmarshal(v.Scopes, &d.Scopes)
+	if err := json.Unmarshal(v.Scopes, &d.Scopes); err != nil {
+		return d, err
+	}
+	d.Proof = isProof(d.Scopes)
+	return d, nil
 }
 
 func (a *Accounts) device(ctx context.Context, code string) (store.Device, error) {
@@ -158,7 +168,12 @@ func (a *Accounts) DecideDevice(ctx context.Context, p Principal, code string, o
 	action, state := "device.deny", store.DeviceDenied
 	if ok {
 		action, state = "device.approve", store.DeviceApproved
-		if err := a.mayCreate(ctx, p, TokenSpec{Name: d.Name, Scopes: d.Scopes, Expires: d.Expires}); err != nil {
+		if d.Proof {
+			action, err = "device.prove", RequireRecent(p, a.now(), "letting a command line stand for you")
+		} else {
+			err = a.mayCreate(ctx, p, TokenSpec{Name: d.Name, Scopes: d.Scopes, Expires: d.Expires})
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -229,10 +244,18 @@ func (a *Accounts) finishDevice(ctx context.Context, hash []byte, d store.Device
 	if err := json.Unmarshal(d.Scopes, &spec.Scopes); err != nil {
 		return "", store.Token{}, err
 	}
-	if err := a.mayCreate(ctx, p, spec); err != nil {
+	if isProof(spec.Scopes) {
+		spec = proofSpec(d.TokenName, spec.Scopes, from, a.now().UTC())
+		if err = p.usable(); err == nil {
+			err = a.roomForToken(ctx, p)
+		}
+	} else if err = a.mayCreate(ctx, p, spec); err == nil {
+		err = spec.check(a.now())
+	}
+	if err != nil {
 		return "", store.Token{}, err
 	}
-	secret, t, err := a.newToken(d.Account, spec)
+	secret, t, err := rowOf(d.Account, spec, a.now().UTC())
 	if err != nil {
 		return "", t, err
 	}

@@ -45,11 +45,7 @@ type TeamView struct {
 // one that does not exist, get the same clyde.ErrNotFound.
 func (a *Accounts) OrgView(ctx context.Context, by Principal, name string) (v OrgView, err error) {
 	defer clyde.Wrap(&err, "account.OrgView(%s)", name)
-	unknown := clyde.Errorf(clyde.ErrNotFound, "you are in no organisation %s", name).WithCode("org_unknown")
 	if v.Org, err = a.inOrg(ctx, by, name, RoleReader, "seeing an organisation"); err != nil {
-		if e := clyde.AsError(err); e != nil && (e.Kind == clyde.ErrDenied && e.Code == "grant_missing" || e.Kind == clyde.ErrNotFound) {
-			return v, unknown
-		}
 		return v, err
 	}
 	if v.Members, err = a.db.Members(ctx, v.ID); err != nil {

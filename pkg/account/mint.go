@@ -47,11 +47,16 @@ func (a *Accounts) newToken(account int64, spec TokenSpec) (string, store.Token,
 	if err := spec.check(a.now()); err != nil {
 		return "", store.Token{}, err
 	}
+	return rowOf(account, spec, a.now().UTC())
+}
+
+// rowOf makes the secret and the row of a token that was checked.
+func rowOf(account int64, spec TokenSpec, now time.Time) (string, store.Token, error) {
 	secret := NewToken()
 	hash := hashToken(secret)
 	t := store.Token{
 		ID: strings.ToLower(encoding.EncodeToString(hash[:5])), Hash: hash, Prefix: secret[:len(TokenPrefix)+6],
-		Name: spec.Name, Admin: spec.Admin, Account: account, Created: a.now().UTC(), Expires: spec.Expires,
+		Name: spec.Name, Admin: spec.Admin, Account: account, Created: now, Expires: spec.Expires,
 	}
 	var err error
 	if t.Scopes, err = json.Marshal(spec.Scopes); err != nil {
@@ -117,6 +122,9 @@ func (a *Accounts) mayCreate(ctx context.Context, by Principal, spec TokenSpec) 
 		return clyde.Errorf(clyde.ErrUnauthenticated, "making a token needs somebody who signed in").WithCode("sign_in_required")
 	case by.Account == 0:
 		return clyde.Errorf(clyde.ErrDenied, "token %q belongs to no account, so it has none to make tokens for", by.tokenName()).WithCode("grant_missing")
+	case by.proof():
+		return clyde.Errorf(clyde.ErrDenied, "a proof of %d minutes makes no tokens that outlast it", int(ProofFor.Minutes())).WithCode("session_required").
+			Fix("Make it on your page of tokens, or with clyde login.")
 	case spec.Run != nil:
 		return clyde.Errorf(clyde.ErrInvalid, "a token for a CI run is given in exchange for the run's identity alone")
 	}
@@ -136,6 +144,11 @@ func (a *Accounts) mayCreate(ctx context.Context, by Principal, spec TokenSpec) 
 			return err
 		}
 	}
+	return a.roomForToken(ctx, by)
+}
+
+// roomForToken returns nil where by's account may have one more token in force.
+func (a *Accounts) roomForToken(ctx context.Context, by Principal) error {
 	ts, err := a.db.TokensOf(ctx, by.Account)
 	if err != nil {
 		return err
@@ -179,9 +192,10 @@ func mayGrant(by Principal, s Scope) error {
 	return nil
 }
 
-// ListOwn lists the tokens of by's account, newest first.
+// ListOwn lists the tokens of by's account, newest first, for somebody who
+// signed in and for tokens with the scope manage on everything.
 func (a *Accounts) ListOwn(ctx context.Context, by Principal) ([]store.Token, error) {
-	if err := needAccount(by, "listing one's tokens"); err != nil {
+	if err := needWhole(by, "listing one's tokens"); err != nil {
 		return nil, err
 	}
 	return a.db.TokensOf(ctx, by.Account)
@@ -208,8 +222,7 @@ func (a *Accounts) RevokeOwn(ctx context.Context, by Principal, id string) error
 		return clyde.Errorf(clyde.ErrNotFound, "the account has no token %s", id).WithCode("token_unknown")
 	}
 	if by.Session == "" && !(Scopes(by.Scopes)).manageAll() {
-		return clyde.Errorf(clyde.ErrDenied, "token %q may end itself, not token %s", by.tokenName(), id).WithCode("session_required").
-			Fix("Revoke it on your page of tokens.")
+		return by.unproven(clyde.Errorf(clyde.ErrDenied, "token %q may end itself, not token %s", by.tokenName(), id))
 	}
 	return a.db.RevokeToken(ctx, id, a.audit(by, "token.revoke", id))
 }

@@ -97,7 +97,7 @@ func (a *Accounts) CheckName(ctx context.Context, name string, verified bool) (e
 // owner returns the owner that a name stands for: the organisation org, in which
 // by is an owner, or by itself for "".
 func (a *Accounts) owner(ctx context.Context, by Principal, org, what string) (store.Owner, error) {
-	if err := requireSession(by, what); err != nil {
+	if err := requirePerson(by, what); err != nil {
 		return store.Owner{}, err
 	}
 	if org == "" {

@@ -16,7 +16,7 @@ const InvitationFor = 14 * 24 * time.Hour
 // CreateOrg makes an organisation whose owner is by, who signed in.
 func (a *Accounts) CreateOrg(ctx context.Context, by Principal, name, display string) (_ store.Org, err error) {
 	defer clyde.Wrap(&err, "account.CreateOrg(%s)", name)
-	if err := requireSession(by, "making an organisation"); err != nil {
+	if err := requirePerson(by, "making an organisation"); err != nil {
 		return store.Org{}, err
 	}
 	return a.addOrg(ctx, by, name, display, by.Account)
@@ -32,39 +32,67 @@ func (a *Accounts) addOrg(ctx context.Context, by Principal, name, display strin
 
 // Org returns an organisation.
 func (a *Accounts) Org(ctx context.Context, name string) (store.Org, error) {
-	return a.db.OrgByName(ctx, name)
+	o, err := a.db.OrgByName(ctx, name)
+	if errors.Is(err, clyde.ErrNotFound) {
+		err = errNoOrg(name)
+	}
+	return o, err
 }
 
 // inOrg returns an organisation in which by is at least least; an administrator
-// counts as an owner. RoleReader asks for any member.
+// counts as an owner. RoleReader asks for any member. Who does not belong to it
+// is told that there is none, as where that is so; a member of a lesser role is
+// told which one it takes.
 func (a *Accounts) inOrg(ctx context.Context, by Principal, name string, least RoleName, what string) (store.Org, error) {
-	o, err := a.db.OrgByName(ctx, name)
+	if by.Anonymous() {
+		return store.Org{}, clyde.Errorf(clyde.ErrUnauthenticated, "%s needs somebody who signed in", what).WithCode("sign_in_required")
+	}
+	if err := by.usable(); err != nil {
+		return store.Org{}, err
+	}
+	o, err := a.Org(ctx, name)
+	if err != nil || by.Admin {
+		return o, err
+	}
+	m, err := a.db.Member(ctx, o.ID, by.Account)
+	if errors.Is(err, clyde.ErrNotFound) || err == nil && !by.wide() {
+		return store.Org{}, errNoOrg(name)
+	}
 	if err != nil {
 		return o, err
 	}
-	if by.Anonymous() {
-		return o, clyde.Errorf(clyde.ErrUnauthenticated, "%s needs somebody who signed in", what).WithCode("sign_in_required")
-	}
-	if err := by.usable(); err != nil {
-		return o, err
-	}
-	if by.Admin {
-		return o, nil
-	}
 	if least != RoleReader {
-		if err := requireSession(by, what); err != nil {
+		if err := requirePerson(by, what); err != nil {
 			return o, err
 		}
 	}
-	m, err := a.db.Member(ctx, o.ID, by.Account)
-	if err != nil && !errors.Is(err, clyde.ErrNotFound) {
-		return o, err
-	}
-	if err != nil || !RoleName(m.Role).AtLeast(least) {
+	if !RoleName(m.Role).AtLeast(least) {
 		return o, clyde.Errorf(clyde.ErrDenied, "%s needs the role %s in the organisation %s", what, least, name).WithCode("grant_missing").
 			Fix("Ask an owner of %s.", name)
 	}
 	return o, nil
+}
+
+// errNoOrg is what everybody is told of an organisation that does not exist, and
+// strangers of one that does.
+func errNoOrg(name string) error {
+	return clyde.Errorf(clyde.ErrNotFound, "there is no organisation %s", name).WithCode("org_unknown")
+}
+
+// Belongs reports whether by is a member of an organisation, and asks with what
+// is not for some packages alone; an administrator counts as one.
+func (a *Accounts) Belongs(ctx context.Context, by Principal, o store.Org) (bool, error) {
+	if by.Anonymous() || by.usable() != nil || !by.wide() {
+		return false, nil
+	}
+	if by.Admin {
+		return true, nil
+	}
+	_, err := a.db.Member(ctx, o.ID, by.Account)
+	if errors.Is(err, clyde.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // ownsOrg is inOrg for what takes an owner who signed in recently.
@@ -87,7 +115,7 @@ func (a *Accounts) Members(ctx context.Context, by Principal, org string) ([]sto
 
 // Memberships lists the organisations that by belongs to.
 func (a *Accounts) Memberships(ctx context.Context, by Principal) ([]store.Member, error) {
-	if err := needAccount(by, "listing one's organisations"); err != nil {
+	if err := needWide(by, "listing one's organisations"); err != nil {
 		return nil, err
 	}
 	return a.db.Memberships(ctx, by.Account)
@@ -130,7 +158,7 @@ func (a *Accounts) SetRole(ctx context.Context, by Principal, org, login string,
 // anybody; the last owner stays. waits is as for SetRole.
 func (a *Accounts) RemoveMember(ctx context.Context, by Principal, org, login string) (waits *store.Confirmation, err error) {
 	defer clyde.Wrap(&err, "account.RemoveMember(%s, %s)", org, login)
-	if by.Session != "" && by.Login == login {
+	if (by.Session != "" || by.proof()) && by.Login == login {
 		o, err := a.inOrg(ctx, by, org, RoleReader, "leaving")
 		if err != nil {
 			return nil, err
@@ -266,7 +294,7 @@ func (a *Accounts) invite(ctx context.Context, by Principal, i store.Invitation,
 
 // Invitations lists what waits for by's answer.
 func (a *Accounts) Invitations(ctx context.Context, by Principal) ([]store.Invitation, error) {
-	if err := requireSession(by, "listing invitations"); err != nil {
+	if err := requirePerson(by, "listing invitations"); err != nil {
 		return nil, err
 	}
 	return a.db.InvitationsFor(ctx, by.Account)
@@ -274,7 +302,7 @@ func (a *Accounts) Invitations(ctx context.Context, by Principal) ([]store.Invit
 
 // invitation finds one of by's.
 func (a *Accounts) invitation(ctx context.Context, by Principal, id string) (store.Invitation, error) {
-	if err := requireSession(by, "answering an invitation"); err != nil {
+	if err := requirePerson(by, "answering an invitation"); err != nil {
 		return store.Invitation{}, err
 	}
 	i, err := a.db.Invitation(ctx, id)

@@ -75,7 +75,7 @@ func TestClaims(t *testing.T) {
 	refused(t, "a claim of what is in use", w.ClaimNamespace(ctx, ada, "used", "", []string{"used"}), "namespace_in_use")
 	_, err := w.CreateOrg(ctx, bob, "acme-org", "")
 	ok(t, err)
-	refused(t, "for another's organisation", w.ClaimNamespace(ctx, ada, "acme", "acme-org", []string{"acme"}), "grant_missing")
+	refused(t, "for another's organisation", w.ClaimNamespace(ctx, ada, "acme", "acme-org", []string{"acme"}), "org_unknown")
 	r, err := w.RequestNamespace(ctx, ada, "orbital", "", "please")
 	ok(t, err)
 	refused(t, "deciding for oneself", w.DecideRequest(ctx, ada, r.ID, true, ""), "grant_missing")
@@ -287,6 +287,10 @@ func rolesTable() string {
 	token.Session = ""
 	token.Scopes = []account.Scope{{Actions: account.Actions()[:len(account.Actions())-1], Pattern: "*"}}
 	row("token of an owner, with every scope", token, private)
+	proof := as(account.RoleOwner, "")
+	proof.Session, proof.Proved = "", time.Unix(1, 0)
+	proof.Scopes = []account.Scope{{Actions: []account.Action{account.Manage, account.Own}, Pattern: "*"}}
+	row("proof of an owner (half an hour)", proof, private)
 	trusted := private
 	trusted.TrustedOnly = true
 	row("owner, where trusted publishing is required", as(account.RoleOwner, ""), trusted)

@@ -264,6 +264,7 @@ func (a *Accounts) holder(ctx context.Context, t store.Token) (Principal, error)
 	if t.Account == 0 {
 		return p, nil
 	}
+	p.Proved = proved(p.Scopes, t.Account, t.Run, t.Created)
 	acct, err := a.db.Account(ctx, t.Account)
 	if errors.Is(err, clyde.ErrNotFound) {
 		return Principal{}, errBadToken("its account is gone")

@@ -97,7 +97,7 @@ func (a *Accounts) AcceptTransfer(ctx context.Context, by Principal, id string) 
 
 // receives finds a transfer that by may answer.
 func (a *Accounts) receives(ctx context.Context, by Principal, id string) (store.Transfer, error) {
-	if err := requireSession(by, "answering a transfer"); err != nil {
+	if err := requirePerson(by, "answering a transfer"); err != nil {
 		return store.Transfer{}, err
 	}
 	t, err := a.db.Transfer(ctx, id)

@@ -38,7 +38,7 @@ func needAccount(by Principal, what string) error {
 // Namespaces lists what by's account and its organisations own, by name.
 func (a *Accounts) Namespaces(ctx context.Context, by Principal) (_ []store.Namespace, err error) {
 	defer clyde.Wrap(&err, "account.Namespaces")
-	if err := needAccount(by, "listing one's namespaces"); err != nil {
+	if err := needWide(by, "listing one's namespaces"); err != nil {
 		return nil, err
 	}
 	out, err := a.db.NamespacesOf(ctx, store.Owner{Kind: store.OwnerAccount, ID: by.Account})
@@ -126,7 +126,7 @@ func (a *Accounts) Requests(ctx context.Context, by Principal, all bool, n int) 
 		}
 		return a.db.NamespaceRequests(ctx, store.StateWaiting, n)
 	}
-	if err := needAccount(by, "listing one's requests"); err != nil {
+	if err := needWide(by, "listing one's requests"); err != nil {
 		return nil, err
 	}
 	return a.db.NamespaceRequestsOf(ctx, by.Account, n)
@@ -281,7 +281,7 @@ func (a *Accounts) AuditFor(ctx context.Context, by Principal, resource string, 
 	case resource == "" && by.Admin && !by.Anonymous():
 		err = RequireAdmin(by, "reading the audit log")
 	case resource == "":
-		err = needAccount(by, "reading the audit log")
+		err = needWhole(by, "reading the audit log")
 		fs[0].Account = by.Account
 	case isOrg:
 		_, err = a.inOrg(ctx, by, org, RoleMaintainer, "reading an organisation's audit log")

@@ -13,8 +13,9 @@ import (
 // DeviceRequest says what a command line wants a token for.
 type DeviceRequest struct {
 	Name    string  `json:"name" minLength:"1" maxLength:"100" doc:"what for; shown to whoever approves" example:"clyde on build-7"`
-	Scopes  []Scope `json:"scopes" minItems:"1" maxItems:"50" doc:"what the token is to allow"`
+	Scopes  []Scope `json:"scopes,omitempty" maxItems:"50" doc:"what the token is to allow; one at least, and none with prove"`
 	Expires string  `json:"expires,omitempty" maxLength:"20" doc:"how long the token lasts, such as 720h; absent: 90 days" example:"720h"`
+	Prove   bool    `json:"prove,omitempty" doc:"a proof: a token of 30 minutes that does what takes an owner who signed in, from this address alone; without scopes and expires"`
 }
 
 // DeviceCode is what a command line needs to wait for its token.
@@ -72,7 +73,7 @@ func (s *server) askDevice(ctx context.Context, in *deviceInput) (*deviceOutput,
 	}
 	c := callOf(ctx)
 	c.cache = cachePrivate
-	d, err := s.Accounts.AskDevice(ctx, in.Body.Name, sc, lasts, account.FromRequest(c.r))
+	d, err := s.beginDevice(ctx, in.Body, sc, lasts, account.FromRequest(c.r))
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +82,16 @@ func (s *server) askDevice(ctx context.Context, in *deviceInput) (*deviceOutput,
 		DeviceCode: d.Secret, UserCode: d.UserCode, URI: uri, URIComplete: uri + "?" + url.Values{"code": {d.UserCode}}.Encode(),
 		ExpiresIn: int(account.DeviceFor.Seconds()), Interval: int(account.DeviceInterval.Seconds()),
 	}}, nil
+}
+
+func (s *server) beginDevice(ctx context.Context, in DeviceRequest, sc []account.Scope, lasts time.Duration, from account.From) (account.DeviceCode, error) {
+	if !in.Prove {
+		return s.Accounts.AskDevice(ctx, in.Name, sc, lasts, from)
+	}
+	if len(sc) > 0 || lasts != 0 {
+		return account.DeviceCode{}, clyde.Errorf(clyde.ErrInvalid, "a proof has scopes and an end of its own").WithCode("scopes_invalid").Fix("Leave scopes and expires out.")
+	}
+	return s.Accounts.AskProof(ctx, in.Name, from)
 }
 
 func (s *server) pollDevice(ctx context.Context, in *deviceTokenInput) (*tokenOutput, error) {

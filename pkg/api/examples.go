@@ -48,7 +48,7 @@ var (
 		Created: exampleTime, Expires: exampleTime.Add(account.InvitationFor),
 	}
 	exampleOrg = Organisation{
-		Name: "acme", Display: "Acme, Inc.", Created: exampleTime, Namespaces: []string{"acme"}, Switches: Switches{SignedOnly: true, Creators: "maintainer"},
+		Name: "acme", Display: "Acme, Inc.", Created: exampleTime, Namespaces: []string{"acme"}, Switches: &Switches{SignedOnly: true, Creators: "maintainer"},
 	}
 	exampleNamespace = Namespace{Name: "acme", OwnerKind: "org", Owner: "acme", SignedOnly: true, Created: exampleTime}
 	exampleRequest   = NamespaceRequest{

@@ -24,7 +24,7 @@ type Organisation struct {
 	Display    string    `json:"display_name" doc:"for people; empty: the name"`
 	Created    time.Time `json:"created_at"`
 	Namespaces []string  `json:"namespaces" doc:"that it owns"`
-	Switches   Switches  `json:"switches" doc:"what it asks of its packages"`
+	Switches   *Switches `json:"switches,omitempty" doc:"what it asks of its packages; for its members"`
 }
 
 // OrganisationRequest makes an organisation.
@@ -153,7 +153,7 @@ func (s *server) orgs() {
 	}, s.createOrg)
 	add(s, operation{
 		id: "get-organisation", method: "GET", path: at + "/{org}", tag: "organisations", summary: "Get an organisation", errors: []int{404},
-		about: "What anybody may know of an organisation: its namespaces, and what it asks of its packages.",
+		about: "What anybody may know of an organisation: its namespaces. Members see what it asks of its packages, too.",
 	}, func(ctx context.Context, in *OrgPath) (*orgOutput, error) { return s.org(ctx, in.Org) })
 	add(s, operation{
 		id: "set-switches", method: "PUT", path: at + "/{org}/switches", tag: "organisations", summary: "Set what an organisation asks for", token: true, errors: writing,
@@ -235,9 +235,16 @@ func (s *server) org(ctx context.Context, name string) (*orgOutput, error) {
 	if err != nil {
 		return nil, err
 	}
+	v := Organisation{Name: o.Name, Display: o.Display, Created: o.Created}
+	member, err := s.Accounts.Belongs(ctx, callOf(ctx).who, o)
+	if err != nil {
+		return nil, err
+	}
+	if member {
+		w := switchesView(o.Switches)
+		v.Switches = &w
+	}
 	ns, err := s.Accounts.OrgNamespaces(ctx, o)
-	return &orgOutput{Organisation{
-		Name: o.Name, Display: o.Display, Created: o.Created, Switches: switchesView(o.Switches),
-		Namespaces: each(ns, func(n store.Namespace) string { return n.Name }),
-	}}, err
+	v.Namespaces = each(ns, func(n store.Namespace) string { return n.Name })
+	return &orgOutput{v}, err
 }

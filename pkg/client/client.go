@@ -40,13 +40,20 @@ type Options struct {
 	Token     string       // sent to BaseURL's scheme and host only; empty is anonymous
 	UserAgent string       // "clyde/1.0 (linux-amd64)"; empty means "clyde-client"
 	HTTP      *http.Client // nil means one with time limits on connecting and on headers
+
+	// Prove is asked when the registry refuses a request because it takes
+	// somebody who has just signed in. The token that it returns is sent with
+	// that request once more; an error of it is the request's. Nil: the refusal
+	// is.
+	Prove func(ctx context.Context, refusal error) (token string, err error)
 }
 
 // Client talks to one registry. Its methods may be called at once from many
 // goroutines.
 type Client struct {
-	base *url.URL
-	http *http.Client
+	base  *url.URL
+	http  *http.Client
+	prove func(ctx context.Context, refusal error) (string, error)
 }
 
 // New returns a client. A BaseURL that is not http or https with a host, or
@@ -82,7 +89,18 @@ func New(o Options) (*Client, error) {
 		}
 	}
 	h.Transport = &transport{next: h.Transport, base: base, token: o.Token, agent: o.UserAgent}
-	return &Client{base: base, http: &h}, nil
+	return &Client{base: base, http: &h, prove: o.Prove}, nil
+}
+
+// as is c with another token.
+func (c *Client) as(token string) *Client {
+	h := *c.http
+	if t, ok := h.Transport.(*transport); ok {
+		with := *t
+		with.token = token
+		h.Transport = &with
+	}
+	return &Client{base: c.base, http: &h}
 }
 
 // redact hides what may be a password in an address that did not parse.
@@ -236,8 +254,20 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader, 
 }
 
 // call sends in as JSON (nothing when nil) and decodes the reply into out
-// (drops it when nil).
+// (drops it when nil); once more with a proof, where the registry asks for one.
 func (c *Client) call(ctx context.Context, method, path string, in, out any, headers http.Header) error {
+	err := c.callOnce(ctx, method, path, in, out, headers)
+	if e := clyde.AsError(err); c.prove == nil || e == nil || e.Code != "proof_required" {
+		return err
+	}
+	token, err := c.prove(ctx, err)
+	if err != nil {
+		return err
+	}
+	return c.as(token).callOnce(ctx, method, path, in, out, headers)
+}
+
+func (c *Client) callOnce(ctx context.Context, method, path string, in, out any, headers http.Header) error {
 	h := http.Header{"Accept": {"application/json"}}
 	maps.Copy(h, headers)
 	var body io.Reader

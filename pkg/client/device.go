@@ -11,8 +11,9 @@ import (
 // DeviceRequest says what a token that somebody approves in a browser is for.
 type DeviceRequest struct {
 	Name    string  `json:"name"`
-	Scopes  []Scope `json:"scopes"`
+	Scopes  []Scope `json:"scopes,omitempty"`
 	Expires string  `json:"expires,omitempty"` // how long the token lasts, "720h"; empty: as the registry likes
+	Prove   bool    `json:"prove,omitempty"`   // a proof that somebody signed in just now, without scopes and expires
 }
 
 // DeviceCode is the sign in of a command line that waits for somebody.

@@ -46,7 +46,7 @@ type Organisation struct {
 	Display    string    `json:"display_name"`
 	Created    time.Time `json:"created_at"`
 	Namespaces []string  `json:"namespaces"`
-	Switches   Switches  `json:"switches"`
+	Switches   *Switches `json:"switches,omitempty"` // nil for who is no member
 }
 
 // Membership is what an account is to an organisation.
@@ -74,11 +74,29 @@ type Invitation struct {
 	Expires      time.Time `json:"expires_at"`
 }
 
+// Confirmation is a change of ownership that waits for a second owner.
+type Confirmation struct {
+	ID      string          `json:"id"`
+	Kind    string          `json:"kind"` // member.role, member.remove, org.switches or transfer.ask
+	Change  json.RawMessage `json:"change"`
+	Created time.Time       `json:"created_at"`
+	Expires time.Time       `json:"expires_at"`
+}
+
+// Transfer is an offer of a package or of a namespace.
+type Transfer struct {
+	ID      string    `json:"id"`
+	Pattern string    `json:"pattern"` // "@acme/zlib" or "@acme/*"
+	ToKind  string    `json:"to_kind"` // account or org
+	To      string    `json:"to"`
+	Expires time.Time `json:"expires_at"`
+}
+
 // Outcome says whether a change of ownership was made, or waits for a second
 // owner.
 type Outcome struct {
-	Done  bool            `json:"done"`
-	Waits json.RawMessage `json:"waits,omitempty"`
+	Done  bool          `json:"done"`
+	Waits *Confirmation `json:"waits,omitempty"`
 }
 
 // Grant is a role on a package or a namespace.
@@ -222,6 +240,17 @@ func (c *Client) SetSwitches(ctx context.Context, org string, s Switches) (out O
 	return out, c.call(ctx, http.MethodPut, path("orgs", org, "switches"), s, &out, nil)
 }
 
+// Confirmations returns the changes of ownership that wait for a second owner.
+func (c *Client) Confirmations(ctx context.Context, org string) ([]Confirmation, error) {
+	return list[Confirmation](ctx, c, path("orgs", org, "confirmations"), nil)
+}
+
+// Confirm carries out a change that another owner asked for, or with accept
+// false drops it.
+func (c *Client) Confirm(ctx context.Context, id string, accept bool) error {
+	return c.post(ctx, path("confirmations", id), map[string]bool{"accept": accept}, nil)
+}
+
 // Members returns who belongs to an organisation.
 func (c *Client) Members(ctx context.Context, org string) ([]Membership, error) {
 	return list[Membership](ctx, c, path("orgs", org, "members"), nil)
@@ -305,6 +334,29 @@ func (c *Client) SetAccess(ctx context.Context, name clyde.Name, private bool) e
 // (kind is "account" or "org").
 func (c *Client) Transfer(ctx context.Context, pattern, kind, to string) (out Outcome, err error) {
 	return out, c.post(ctx, patternPath(pattern)+"/transfers", map[string]string{"to_kind": kind, "to": to}, &out)
+}
+
+// Transfers returns what waits for the account's answer, or for that of an
+// organisation that it owns.
+func (c *Client) Transfers(ctx context.Context, org string) ([]Transfer, error) {
+	q := url.Values{}
+	set(q, "org", org)
+	return list[Transfer](ctx, c, "/transfers", q)
+}
+
+// Offers returns what owners of a namespace offered of it.
+func (c *Client) Offers(ctx context.Context, namespace string) ([]Transfer, error) {
+	return list[Transfer](ctx, c, "/transfers", url.Values{"namespace": {namespace}})
+}
+
+// AnswerTransfer takes over what was offered, or declines.
+func (c *Client) AnswerTransfer(ctx context.Context, id string, accept bool) error {
+	return c.post(ctx, path("transfers", id), map[string]bool{"accept": accept}, nil)
+}
+
+// CancelTransfer takes an offer back.
+func (c *Client) CancelTransfer(ctx context.Context, id string) error {
+	return c.remove(ctx, path("transfers", id), nil)
 }
 
 // Audit returns one page of the audit log.

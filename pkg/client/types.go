@@ -201,6 +201,7 @@ type Scope struct {
 type Identity struct {
 	Anonymous bool    `json:"anonymous"`
 	ID        string  `json:"id,omitempty"`
+	Login     string  `json:"login,omitempty"` // of the account; empty for the registry's own tokens
 	Name      string  `json:"name"`
 	Admin     bool    `json:"admin"`
 	Scopes    []Scope `json:"scopes"`

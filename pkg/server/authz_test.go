@@ -131,6 +131,7 @@ func newAuthzWorld(t *testing.T) *authzWorld {
 		{name: "none-session", outsider: true, session: w.signedIn("none")},
 		{name: "maintainer-session", session: w.signedIn("maintainer")},
 		{name: "owner-session", session: w.signedIn("owner")},
+		{name: "owner-proof", token: w.proofOf("owner")},
 		{name: "wrong-namespace", outsider: true, token: token("owner", account.TokenSpec{Name: "elsewhere", Scopes: []account.Scope{{Actions: every[0].Actions, Pattern: "@other/*"}}})},
 		{name: "expired", token: expired},
 		{name: "revoked", token: revoked},
@@ -154,6 +155,26 @@ func (w *authzWorld) signedIn(login string) string {
 	if err != nil {
 		w.Fatal(err)
 	}
+	return secret
+}
+
+// proofOf lets a command line stand for an account, and returns its token.
+func (w *authzWorld) proofOf(login string) string {
+	w.Helper()
+	ctx := w.Context()
+	must := func(err error) {
+		w.Helper()
+		if err != nil {
+			w.Fatal(err)
+		}
+	}
+	who, err := w.s.Accounts.Session(ctx, w.signedIn(login), account.From{})
+	must(err)
+	d, err := w.s.Accounts.AskProof(ctx, "proof", account.From{})
+	must(err)
+	must(w.s.Accounts.DecideDevice(ctx, who, d.UserCode, true))
+	secret, _, err := w.s.Accounts.PollDevice(ctx, d.Secret, account.From{})
+	must(err)
 	return secret
 }
 

@@ -54,7 +54,7 @@ func TestOrganisation(t *testing.T) {
 	for _, org := range []string{"acme", "none", "acme/audit", "none/audit"} {
 		p := eve.get("/orgs/" + org)
 		org, _, _ = strings.Cut(org, "/")
-		if p.status != 404 || !strings.Contains(p.body, "you are in no organisation "+org) {
+		if p.status != 404 || !strings.Contains(p.body, "there is no organisation "+org) {
 			t.Errorf("eve sees %s: %d", org, p.status)
 		}
 	}

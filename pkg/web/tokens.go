@@ -59,6 +59,7 @@ var abouts = map[account.Action]string{
 	account.Publish:    "publish new versions of packages that exist",
 	account.Yank:       "yank, unyank and deprecate",
 	account.Manage:     "change settings, keys and tokens",
+	account.Own:        "change members, teams, roles, owners and organisations, as you can after signing in",
 }
 
 // defaultDays is how long a token lasts unless somebody chooses otherwise.

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/clydepm/clyde-registry/pkg/server"
+)
+
+// scriptServers are the servers of scripts, by address.
+var scriptServers sync.Map
+
+const scriptPassword = "correct horse battery"
+
+// scriptPerson is "person LOGIN": the registry gets an account that signs in by
+// password.
+func scriptPerson(ts *testscript.TestScript, neg bool, args []string) {
+	s, ok := scriptServers.Load(ts.Getenv("CLYDE_REGISTRY"))
+	if neg || len(args) != 1 || !ok {
+		ts.Fatalf("usage: person LOGIN, after server")
+	}
+	_, err := s.(*server.Server).Accounts.CreateAccount(context.Background(), server.System, args[0], "", scriptPassword, false)
+	ts.Check(err)
+}
+
+// scriptApprove is "approve LOGIN COMMAND...": it runs a command that waits for
+// a browser, in which LOGIN signs in and approves the code that the command
+// shows, or denies it under the command's other name, "deny". The page that
+// was shown is left in $WORK/page.html, what the command wrote in out.txt and
+// err.txt.
+func scriptApprove(ts *testscript.TestScript, neg bool, args []string) {
+	scriptAnswer(ts, neg, "approve", args)
+}
+
+func scriptDeny(ts *testscript.TestScript, neg bool, args []string) {
+	scriptAnswer(ts, neg, "deny", args)
+}
+
+func scriptAnswer(ts *testscript.TestScript, neg bool, answer string, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: %s LOGIN COMMAND...", answer)
+	}
+	path, err := exec.LookPath(args[1])
+	if err != nil {
+		path = args[1]
+	}
+	cmd := exec.CommandContext(context.Background(), path, args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"HOME", "USERPROFILE", "XDG_CONFIG_HOME", "DOCKER_CONFIG", "NO_COLOR", "CLYDE_REGISTRY", "CLYDE_TOKEN", "PATH"} {
+		if v := ts.Getenv(name); v != "" {
+			cmd.Env = append(cmd.Env, name+"="+v)
+		}
+	}
+	var out, said bytes.Buffer
+	cmd.Stdout = &out
+	stderr, err := cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	lines := bufio.NewScanner(io.TeeReader(stderr, &said))
+	code := ""
+	for code == "" && lines.Scan() {
+		code, _ = strings.CutPrefix(lines.Text(), "Code: ")
+		if code == lines.Text() {
+			code = ""
+		}
+	}
+	if code != "" {
+		answerDevice(ts, args[0], code, answer)
+	}
+	_, err = io.Copy(&said, stderr)
+	ts.Check(err)
+	failed := cmd.Wait()
+	ts.Check(os.WriteFile(ts.MkAbs("out.txt"), out.Bytes(), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("err.txt"), said.Bytes(), 0o600))
+	if code == "" || (failed != nil) != neg {
+		ts.Fatalf("%s: %v\n%s", strings.Join(args[1:], " "), failed, said.String())
+	}
+}
+
+// answerDevice does over HTTP what somebody does in a browser.
+func answerDevice(ts *testscript.TestScript, login, code, answer string) {
+	base := ts.Getenv("CLYDE_REGISTRY")
+	jar, err := cookiejar.New(nil)
+	ts.Check(err)
+	c := &http.Client{Jar: jar}
+	send := func(path string, form url.Values) []byte {
+		resp, err := c.PostForm(base+path, form)
+		if form == nil {
+			resp, err = c.Get(base + path)
+		}
+		ts.Check(err)
+		defer func() { _ = resp.Body.Close() }()
+		b, err := io.ReadAll(resp.Body)
+		ts.Check(err)
+		if resp.StatusCode != http.StatusOK {
+			ts.Fatalf("%s: %s\n%s", path, resp.Status, b)
+		}
+		return b
+	}
+	send("/login", url.Values{"login": {login}, "password": {scriptPassword}})
+	page := send("/device?"+url.Values{"code": {code}}.Encode(), nil)
+	ts.Check(os.WriteFile(ts.MkAbs("page.html"), page, 0o600))
+	send("/device", url.Values{"code": {code}, "answer": {answer}})
+}
