@@ -294,7 +294,7 @@ func (a *Accounts) invite(ctx context.Context, by Principal, i store.Invitation,
 
 // Invitations lists what waits for by's answer.
 func (a *Accounts) Invitations(ctx context.Context, by Principal) ([]store.Invitation, error) {
-	if err := requirePerson(by, "listing invitations"); err != nil {
+	if err := needWhole(by, "listing invitations"); err != nil {
 		return nil, err
 	}
 	return a.db.InvitationsFor(ctx, by.Account)
