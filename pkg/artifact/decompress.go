@@ -25,7 +25,7 @@ func decompress(src *bufio.Reader, mediaType string) (io.Reader, io.Closer, erro
 		}
 		z.Multistream(false)
 		return z, z, nil
-	case TypeSourceZstd:
+	case TypeSourceZstd, TypeBuildTree, TypeBuildDebug:
 		z, err := zstd.NewReader(&frame{src: src}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 		if err != nil {
 			return nil, nil, err

@@ -29,8 +29,14 @@ const (
 	TypeSourceZstd = "application/vnd.clyde.package.source.v1.tar+zstd"
 	TypeReadme     = "application/vnd.clyde.package.readme.v1+markdown"
 
-	// TypeBuildPrefix begins every artifact type of a build of a package.
+	// TypeBuild is the artifact type of a binary build of a package, whose
+	// subject is the package's manifest; TypeBuildPrefix begins those of every
+	// version of that format.
+	TypeBuild       = TypeBuildPrefix + "v1"
 	TypeBuildPrefix = "application/vnd.clyde.build."
+	TypeBuildConfig = "application/vnd.clyde.build.config.v1+json"    // build.json
+	TypeBuildTree   = "application/vnd.clyde.build.tree.v1.tar+zstd"  // what is installed
+	TypeBuildDebug  = "application/vnd.clyde.build.debug.v1.tar+zstd" // debug symbols of it
 )
 
 // Limits, all in bytes unless they say otherwise. The one of manifests is

@@ -228,6 +228,7 @@ type chooser struct {
 	rules            ignoreRules
 	include, exclude globs
 	always           []string // packed though include does not name them
+	all              bool     // everything is packed, whatever it is called
 }
 
 // newChooser reads dir's ignore file and the manifest's file sets.
@@ -254,6 +255,9 @@ func newChooser(dir fs.FS, m *clyde.Manifest, always []string) (*chooser, error)
 
 // dir reports whether to look into the directory p, which holds the entries.
 func (c *chooser) dir(p string, entries []fs.DirEntry) bool {
+	if c.all {
+		return true
+	}
 	if slices.Contains(versionControl, path.Base(p)) || c.exclude.match(p) {
 		return false
 	}
@@ -265,6 +269,9 @@ func (c *chooser) dir(p string, entries []fs.DirEntry) bool {
 
 // file reports whether the file or symlink p is packed.
 func (c *chooser) file(p string) bool {
+	if c.all {
+		return true
+	}
 	if slices.Contains(versionControl, path.Base(p)) || c.exclude.match(p) {
 		return false
 	}

@@ -20,13 +20,14 @@ import (
 // Limits. All are ours; the largest library we know, LLVM's, stays below each
 // with its debug symbols stripped.
 const (
-	MaxFile    = 1 << 30   // bytes of one file
-	MaxMembers = 100_000   // members of one archive
-	MaxSymbols = 4_000_000 // symbols looked at in one file or archive
-	MaxExports = 200_000   // exported symbols kept of one file
-	MaxName    = 16 << 10  // bytes of a symbol's name; longer ones are not looked at
-	MaxNeeded  = 1_000     // libraries that one file needs
-	MaxReloc   = 64 << 20  // bytes of one section of relocations; of longer ones nothing is concluded
+	MaxFile       = 1 << 30   // bytes of one file
+	MaxMembers    = 100_000   // members of one archive
+	MaxSymbols    = 4_000_000 // symbols looked at in one file or archive
+	MaxExports    = 200_000   // exported symbols kept of one file
+	MaxAllExports = 1_000_000 // exported symbols kept of one build; of the files after that, none
+	MaxName       = 16 << 10  // bytes of a symbol's name; longer ones are not looked at
+	MaxNeeded     = 1_000     // libraries that one file needs
+	MaxReloc      = 64 << 20  // bytes of one section of relocations; of longer ones nothing is concluded
 )
 
 // Kinds of file.

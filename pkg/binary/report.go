@@ -15,6 +15,8 @@ type Report struct {
 	Files []File // sorted by path
 
 	Shared, Archives, Executables int
+
+	exports int
 }
 
 // Add takes a file in; nil is none. Objects that are no library of their own
@@ -23,8 +25,11 @@ func (r *Report) Add(f *File) {
 	if f == nil {
 		return
 	}
-	r.Files = append(r.Files, *f)
-	slices.SortFunc(r.Files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
+	if r.exports += len(f.Exports); r.exports > MaxAllExports {
+		f.Exports = nil
+	}
+	at, _ := slices.BinarySearchFunc(r.Files, f.Path, func(m File, path string) int { return cmp.Compare(m.Path, path) })
+	r.Files = slices.Insert(r.Files, at, *f)
 	switch f.Kind {
 	case Shared:
 		r.Shared++

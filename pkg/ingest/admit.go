@@ -17,6 +17,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/keylock"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -64,6 +65,8 @@ type Admitter struct {
 	Accept string // AcceptPackages (also "") or AcceptAny
 	Now    func() time.Time
 	Log    *slog.Logger
+
+	measuring keylock.Locks // by lane
 }
 
 // referTagRE matches the tags by which cosign and the referrers fallback of the
@@ -80,8 +83,9 @@ func Refers(tag string) string {
 }
 
 // Admit checks a manifest that is being pushed: permission, strict JSON, that
-// everything it references is in the repository, and for a package its
-// package.yaml, name, version and limits; then it reserves the version. The
+// everything it references is in the repository, for a package its package.yaml,
+// name, version and limits, for a build its facts and files; then it reserves
+// the version or the build. The
 // error is a *clyde.Error that says what to mend; nothing is stored then.
 func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, error) {
 	m, err := readManifest(p)
@@ -102,8 +106,11 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 		if err := notWithdrawn(ctx, a.DB, p.Repo, spec.Version.Canonical()); err != nil {
 			return Admission{}, err
 		}
-	case artifact.IsBuild(artifactType(m)):
-		return Admission{}, clyde.Errorf(clyde.ErrDenied, "builds (%s) are not accepted by this registry", m.ArtifactType).WithCode("builds_unsupported")
+	case artifact.IsBuild(artifactType(m)): // by its config's type, too
+		if ad.Commit.VersionKey, err = a.admitBuild(ctx, p, blobs); err != nil {
+			return Admission{}, err
+		}
+		ad.Commit.Publication = store.Publication{} // it is no version
 	case Refers(p.Tag) != "":
 		if err := a.referred(ctx, p.Repo, Refers(p.Tag)); err != nil {
 			return Admission{}, err
@@ -122,7 +129,7 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 		return Admission{}, clyde.Errorf(clyde.ErrDenied, "this registry stores C and C++ packages and what refers to them; artifact type %q is neither", artifactType(m)).
 			WithCode("not_a_package").Fix("Push with --artifact-type %s and --config package.yaml:%s.", artifact.TypePackage, artifact.TypeConfig)
 	}
-	if spec == nil {
+	if spec == nil && ad.Commit.VersionKey == "" {
 		if err := a.keepVersion(ctx, p); err != nil {
 			return Admission{}, err
 		}
@@ -134,17 +141,19 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 		return Admission{}, err
 	}
 	a.fillCommit(&ad, p, m)
-	if spec == nil {
-		return ad, nil
-	}
-	if p.Tag != "" {
+	if spec != nil && p.Tag != "" {
 		ad.Commit.VersionKey = spec.Version.Canonical()
+	}
+	if ad.Commit.VersionKey != "" {
 		err := a.DB.Reserve(ctx, store.Claim{
 			Repo: p.Repo, VersionKey: ad.Commit.VersionKey, Version: p.Tag, Digest: ad.Commit.Manifest.Digest, Actor: p.Principal.String(),
 		}, ReservationLease)
 		if err != nil {
 			return Admission{}, err
 		}
+	}
+	if spec == nil {
+		return ad, nil
 	}
 	err = a.soleSpelling(ctx, p.Repo)
 	if err == nil {

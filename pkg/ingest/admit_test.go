@@ -185,7 +185,7 @@ func TestAdmitOthers(t *testing.T) {
 		{"signature that looks like a package", sig + ".sig", disguised, admin, clyde.ErrInvalid, "not_a_package"},
 		{"referrer to nothing", "", m("application/spdx", absent), admin, clyde.ErrDenied, "subject_unknown"},
 		{"plain image", "v1", m("", nil), admin, clyde.ErrDenied, "not_a_package"},
-		{"build", "1.2_0123456789abcdef", m("application/vnd.clyde.build.v1", subject), admin, clyde.ErrDenied, "builds_unsupported"},
+		{"build", "1.2_0123456789abcdef", m("application/vnd.clyde.build.v1", subject), admin, clyde.ErrInvalid, "build_invalid"},
 		{"cosign signature", sig + ".sig", m("", nil), admin, nil, ""},
 		{"cosign attestation", sig + ".att", m("", nil), admin, nil, ""},
 		{"cosign signature of nothing", "sha256-" + absent.Digest.Encoded() + ".sig", m("", nil), admin, clyde.ErrDenied, "subject_unknown"},

@@ -81,6 +81,8 @@ func (in *Ingest) apply(ctx context.Context, ev clyde.Event) (changed bool, err 
 	switch {
 	case m.ArtifactType == artifact.TypePackage && ev.Tag != "":
 		return true, in.applyRelease(ctx, ev, dgst, payload)
+	case m.ArtifactType == artifact.TypeBuild && ev.Tag != "":
+		return in.applyBuild(ctx, ev, dgst, payload)
 	case m.Subject != nil:
 		return in.reverify(ctx, ev.Repo, m.Subject.Digest.String(), ev.Actor)
 	}

@@ -167,8 +167,7 @@ func (a *Admitter) checkRefs(ctx context.Context, repo string, m *manifest, blob
 	for _, d := range descs {
 		size, err := blobs.Stat(ctx, repo, d.Digest)
 		if errors.Is(err, clyde.ErrNotFound) {
-			return clyde.Errorf(clyde.ErrInvalid, "the manifest references %s, which was not pushed to %s", d.Digest, repo).
-				WithCode("blob_unknown").Fix("Push every blob before the manifest.")
+			return unknownBlob(d, repo)
 		}
 		if err != nil {
 			return err
@@ -196,15 +195,18 @@ func (a *Admitter) checkRefs(ctx context.Context, repo string, m *manifest, blob
 // package: a version never changes, whoever pushes what. Where plain images are
 // accepted, their tags may look like versions, but none may take a package's.
 func (a *Admitter) keepVersion(ctx context.Context, p Push) error {
-	v, err := clyde.ParseVersion(p.Tag)
-	if p.Tag == "" || err != nil {
+	key, ok := buildKey(p.Tag)
+	if v, err := clyde.ParseVersion(p.Tag); p.Tag != "" && err == nil {
+		key, ok = v.Canonical(), true
+	}
+	if !ok {
 		return nil
 	}
 	if a.Accept != AcceptAny {
-		return clyde.Errorf(clyde.ErrDenied, "tag %s is for a version of the package, and this is none", p.Tag).
+		return clyde.Errorf(clyde.ErrDenied, "tag %s is for a version of the package or a build of it, and this is neither", p.Tag).
 			WithCode("tag_reserved").Fix("Push it without a tag: what refers to a package is found by its subject.")
 	}
-	c, err := a.DB.Claim(ctx, p.Repo, v.Canonical())
+	c, err := a.DB.Claim(ctx, p.Repo, key)
 	switch {
 	case errors.Is(err, clyde.ErrNotFound):
 		return nil
@@ -270,6 +272,12 @@ func (a *Admitter) openNamespace(ctx context.Context, p Push) error {
 	return a.DB.AddNamespace(ctx, ns, p.Principal.String())
 }
 
+// unknownBlob says that the manifest names what is not there.
+func unknownBlob(d ocispec.Descriptor, repo string) error {
+	return clyde.Errorf(clyde.ErrInvalid, "the manifest references %s, which was not pushed to %s", d.Digest, repo).
+		WithCode("blob_unknown").Fix("Push every blob before the manifest.")
+}
+
 // readBlob reads a whole blob of at most limit bytes.
 func readBlob(ctx context.Context, blobs interface {
 	Blob(ctx context.Context, repo string, d ocispec.Descriptor) (io.ReadCloser, error)
@@ -280,8 +288,7 @@ func readBlob(ctx context.Context, blobs interface {
 	}
 	r, err := blobs.Blob(ctx, repo, d)
 	if errors.Is(err, clyde.ErrNotFound) {
-		return nil, clyde.Errorf(clyde.ErrInvalid, "the manifest references %s, which was not pushed to %s", d.Digest, repo).
-			WithCode("blob_unknown").Fix("Push every blob before the manifest.")
+		return nil, unknownBlob(d, repo)
 	}
 	if err != nil {
 		return nil, err

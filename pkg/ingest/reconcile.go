@@ -127,6 +127,9 @@ func (in *Ingest) reconcileTag(ctx context.Context, repo, tag string, rep *Repor
 // known reports whether the catalogue has everything of the version: its row,
 // and what was derived from its archive, which no backup holds.
 func (in *Ingest) known(ctx context.Context, ev clyde.Event) (bool, error) {
+	if _, err := in.DB.Build(ctx, ev.Repo, ev.Digest); !errors.Is(err, clyde.ErrNotFound) {
+		return err == nil, err
+	}
 	r, err := in.DB.ReleaseByDigest(ctx, ev.Repo, ev.Digest)
 	if errors.Is(err, clyde.ErrNotFound) {
 		return false, nil
@@ -183,17 +186,21 @@ func (in *Ingest) Reindex(ctx context.Context, w Walker) (Report, error) {
 	return rep, in.RebuildIndex(ctx)
 }
 
-// restoreClaim reports whether the tag stands: a version's tag does when its
-// claim is committed for this digest.
+// restoreClaim reports whether the tag stands: that of a version, or of a
+// build, does when its claim is committed for this digest.
 func (in *Ingest) restoreClaim(ctx context.Context, repo, tag string, m store.Manifest) (bool, error) {
-	v, err := clyde.ParseVersion(tag)
-	if err != nil || m.ArtifactType != artifact.TypePackage {
+	key, ok := buildKey(tag)
+	ok = ok && artifact.IsBuild(m.ArtifactType)
+	if v, err := clyde.ParseVersion(tag); err == nil && m.ArtifactType == artifact.TypePackage {
+		key, ok = v.Canonical(), true
+	}
+	if !ok {
 		return true, nil
 	}
-	c, err := in.DB.Claim(ctx, repo, v.Canonical())
+	c, err := in.DB.Claim(ctx, repo, key)
 	switch {
 	case errors.Is(err, clyde.ErrNotFound):
-		c = store.Claim{Repo: repo, VersionKey: v.Canonical(), Version: tag, Digest: m.Digest, Committed: m.Pushed}
+		c = store.Claim{Repo: repo, VersionKey: key, Version: tag, Digest: m.Digest, Committed: m.Pushed}
 		return true, in.DB.RestoreClaim(ctx, c)
 	case err != nil:
 		return false, err

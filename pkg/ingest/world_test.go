@@ -51,6 +51,12 @@ type noAccounts struct{ registry.Authenticator }
 
 func newWorld(t *testing.T, accept string) *world {
 	t.Helper()
+	return newWorldAt(t, accept, time.Now)
+}
+
+// newWorldAt is newWorld with a clock of its own for admission.
+func newWorldAt(t *testing.T, accept string, now func() time.Time) *world {
+	t.Helper()
 	ctx := t.Context()
 	dir := t.TempDir()
 	db, err := store.Open(ctx, store.Options{Path: filepath.Join(dir, "clyde.db")})
@@ -59,7 +65,7 @@ func newWorld(t *testing.T, accept string) *world {
 	}
 	reg, err := registry.New(ctx, registry.Options{
 		Root: filepath.Join(dir, "registry"), Secret: []byte("secret"), DB: db, Accounts: noAccounts{}, Accept: accept,
-		Admit: &ingest.Admitter{DB: db, Accept: accept, Now: time.Now},
+		Admit: &ingest.Admitter{DB: db, Accept: accept, Now: now},
 		Private: func(ctx context.Context, repo string) (bool, error) {
 			s, err := db.Setting(ctx, repo)
 			return s.Private, err
@@ -300,6 +306,11 @@ func (w *world) dump() string {
 			check(err)
 			for _, q := range reqs {
 				line("requirement", q)
+			}
+			bs, err := w.db.Builds(ctx, repo, r.VersionKey)
+			check(err)
+			for _, b := range bs {
+				line("build", b)
 			}
 			info, err := w.in.Content.Info(ctx, r.Digest)
 			check(err)

@@ -236,7 +236,7 @@ func (n *Notifier) published(ctx context.Context, c store.Change) ([]Mail, error
 			continue
 		}
 		earlier = true
-		if identity(p) == identity(this) {
+		if p.Identity() == this.Identity() {
 			return nil, nil
 		}
 	}
@@ -247,19 +247,6 @@ func (n *Notifier) published(ctx context.Context, c store.Change) ([]Mail, error
 	return n.write(to, fmt.Sprintf("%s %s was published by somebody new", c.Package, c.Version),
 		fmt.Sprintf("%s %s was published at %s by %s, who has not published this package before.\n\n%s/packages/%s/%s\n\nIf nobody of you meant this, yank the version and revoke the token.\n",
 			c.Package, c.Version, n.Host, c.Actor, n.URL, name.Repo(), c.Version)), err
-}
-
-// identity is what counts as the same publisher: the trusted publisher of a CI
-// run, whose tokens differ each time, else the account, else the token.
-func identity(p store.Publication) string {
-	var run struct{ Publisher string }
-	if json.Unmarshal(p.Run, &run) == nil && run.Publisher != "" {
-		return "publisher " + run.Publisher
-	}
-	if p.Account != 0 {
-		return fmt.Sprint("account ", p.Account)
-	}
-	return "token " + p.Token
 }
 
 // owners are the people behind "@acme/zlib", "@acme/*", "@acme" or "org:acme".

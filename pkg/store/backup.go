@@ -15,8 +15,8 @@ import (
 
 // derivedTables are the statements that empty them, dependents first.
 var derivedTables = []string{
-	"DropRequirementTable", "DropShownTable", "DropReleaseTable", "DropPackageTable", "DropTagTable",
-	"DropManifestTable", "DropRepositoryTable", "DropCounterTable",
+	"DropBuildTable", "DropRequirementTable", "DropShownTable", "DropReleaseTable", "DropPackageTable",
+	"DropTagTable", "DropManifestTable", "DropRepositoryTable", "DropCounterTable",
 }
 
 // DropDerived empties every derived table, for reindex, and begins a new epoch

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -41,20 +42,24 @@ func (db *DB) Reserve(ctx context.Context, c Claim, lease time.Duration) (err er
 	})
 }
 
-// taken says why digest cannot have the version that held has.
+// taken says why digest cannot have the version, or the build, that held has.
 func taken(held Claim, digest string) error {
+	what, again := "version", "publish it under a new version"
+	if strings.Contains(held.VersionKey, buildMark) {
+		what, again = "build", "attach it to a new version, or build it for another platform"
+	}
 	if held.Committed.IsZero() {
 		return clyde.Errorf(clyde.ErrConflict,
-			"version %s of %s is being published as %s; %s is other content",
-			held.Version, packageName(held.Repo), held.Digest, digest).
+			"%s %s of %s is being published as %s; %s is other content",
+			what, held.Version, packageName(held.Repo), held.Digest, digest).
 			WithCode("version_reserved").
 			Fix("wait for that push to end, then try again")
 	}
 	return clyde.Errorf(clyde.ErrConflict,
-		"version %s of %s is already published as %s; %s is other content, and a version never changes",
-		held.Version, packageName(held.Repo), held.Digest, digest).
+		"%s %s of %s is already published as %s; %s is other content, and a %s never changes",
+		what, held.Version, packageName(held.Repo), held.Digest, digest, what).
 		WithCode("version_exists").
-		Fix("publish it under a new version")
+		Fix("%s", again)
 }
 
 // Unreserve gives an uncommitted claim of that digest up. It is no error when

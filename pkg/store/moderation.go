@@ -97,6 +97,9 @@ func (db *DB) Erase(ctx context.Context, m Moderation, digests []string, change 
 			if err := tx.exec("DropRequirements", m.Repo, m.VersionKey); err != nil {
 				return err
 			}
+			if err := tx.exec("EraseBuilds", m.Repo, m.VersionKey); err != nil {
+				return err
+			}
 			if err := tx.exec("EraseShown", m.Repo, m.VersionKey); err != nil {
 				return err
 			}
