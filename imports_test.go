@@ -32,6 +32,7 @@ var layer = map[string]int{
 	"pkg/resolve/resolvetest": 11,
 	"pkg/recent":              10, // what was used last
 
+	"pkg/binary":   11, // what files say of the facts of builds
 	"pkg/generate": 11, // what resolve decided, for build systems
 
 	"pkg/store":                     20,
