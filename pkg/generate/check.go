@@ -22,7 +22,7 @@ var (
 	libraryRE    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]*$`)
 	targetRE     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]*(::[A-Za-z0-9_.+-]+)*$`)
 	findNameRE   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$`)
-	featureRE    = regexp.MustCompile(`^(?:c|c_std_)(90|99|11|17|23)$|^(?:c\+\+|cxx|cxx_std_)(98|11|14|17|20|23|26)$`)
+	featureRE    = regexp.MustCompile(`^(?:c|c_std_)(89|90|99|11|17|23)$|^(?:c\+\+|cxx|cxx_std_)(98|03|11|14|17|20|23|26)$`)
 	metaRE       = regexp.MustCompile(`^c(?:xx)?_[a-z0-9_]+$`)
 )
 
@@ -97,7 +97,7 @@ func checkPackage(k *Package) error {
 func checkComponent(k *Package, c *Component) error {
 	switch c.Kind {
 	case Archive, Shared, Tool:
-		if !slashPath(c.Library) {
+		if !slashPath(c.Library) && (c.Kind != Tool || c.Library != "") {
 			return invalid(k, "has its component %s at %s, which is not a path below its folder", c.Name, quoted(c.Library))
 		}
 	case Interface:

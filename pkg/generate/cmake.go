@@ -98,9 +98,10 @@ endfunction()
 # clyde_share(NAME...): the named imported targets, made in this
 # folder, can be used in all.
 macro(clyde_share)
+  set(clyde_wanted ${ARGN})
   get_property(clyde_imported DIRECTORY PROPERTY IMPORTED_TARGETS)
   foreach(clyde_target IN LISTS clyde_imported)
-    if(clyde_target IN_LIST ARGN)
+    if(clyde_target IN_LIST clyde_wanted)
       set_property(TARGET "${clyde_target}" PROPERTY IMPORTED_GLOBAL TRUE)
     endif()
   endforeach()
@@ -176,6 +177,9 @@ func (g *graph) packagesOf(k *pack) []*pack {
 func (g *graph) cmakeTarget(n *node) string {
 	var b strings.Builder
 	t := n.target()
+	if n.Kind == Tool && n.Library == "" {
+		return ""
+	}
 	if n.Kind == Tool {
 		fmt.Fprintf(&b, "add_executable(%s IMPORTED GLOBAL)\n", t)
 		fmt.Fprintf(&b, "set_property(TARGET %s PROPERTY IMPORTED_LOCATION %s)\n", t, cmakePath(n.pack.under(n.Library)))
@@ -239,8 +243,12 @@ func cmakeFeature(f string) string {
 	switch {
 	case m == nil:
 		return f
+	case m[1] == "89":
+		return "c_std_90" // one language, two names
 	case m[1] != "":
 		return "c_std_" + m[1]
+	case m[2] == "03":
+		return "cxx_std_98" // what it corrected needs no other option
 	}
 	return "cxx_std_" + m[2]
 }

@@ -128,10 +128,8 @@ func cpsPath(p string) string { return "@prefix@/" + p }
 func cpsFeatures(n *node) []string {
 	var out []string
 	for _, f := range n.CompileFeatures {
-		if m := featureRE.FindStringSubmatch(f); m != nil && m[1] != "" {
-			out = append(out, "c"+m[1])
-		} else if m != nil {
-			out = append(out, "cxx"+m[2])
+		if lang, year, ok := strings.Cut(cmakeFeature(f), "_std_"); ok {
+			out = append(out, lang+year)
 		}
 	}
 	return unique(out)

@@ -58,7 +58,7 @@ type Package struct {
 type Component struct {
 	Name            string   // as in exports.components; the package's base name where it declares none
 	Kind            Kind     //
-	Library         string   // slash path under Dir: "lib/libfmt.a"; "" for Interface. Of a Tool, the program
+	Library         string   // slash path under Dir: "lib/libfmt.a"; "" for Interface. Of a Tool, the program; "" where there is none for this platform
 	Includes        []string // slash paths under Dir, of folders that exist
 	Definitions     []string // "FMT_HEADER_ONLY=1"
 	CompileFeatures []string // "c++17", "c11", or CMake's spelling of them
