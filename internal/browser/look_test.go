@@ -15,12 +15,19 @@ var check string
 // desk's, in CSS pixels.
 var widths = []int{390, 1280}
 
-// TestEveryPage looks at every page as those who may see it do, in a narrow and
-// a wide window, light and dark. With CLYDE_SCREENSHOTS it keeps pictures, too.
-func TestEveryPage(t *testing.T) {
+// TestPages goes through the pages of a registry in use, for everybody.
+func TestPages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.town()
+	t.Run("look", w.look)
+	t.Run("keyboard", w.keyboard)
+	t.Run("keyboard alone", w.keyboardAlone)
+}
+
+// look looks at every page as those who may see it do, in a narrow and a wide
+// window, light and dark. With CLYDE_SCREENSHOTS it keeps pictures, too.
+func (w *world) look(t *testing.T) {
 	ada, boss, new := w.signedIn(t, "ada"), w.signedIn(t, "boss"), w.signedIn(t, "newcomer")
 	nobody, said := w.newTab(t), seen{}
 	for _, p := range []*tab{ada, boss, new, nobody} {

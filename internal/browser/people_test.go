@@ -20,6 +20,16 @@ func TestPeople(t *testing.T) {
 	w.owns(ownerAccount, "ada", "ada")
 	t.Run("password", w.password)
 	t.Run("providers", w.providers)
+	t.Run("tokens", w.tokens)
+	t.Run("sessions", w.sessions)
+	t.Run("command line", w.commandLine)
+	t.Run("organisation", w.organisation)
+	t.Run("settings", w.packageSettings)
+	t.Run("namespace", w.namespaceSettings)
+	t.Run("moderation", w.moderation)
+	t.Run("audit", w.audit)
+	t.Run("another site", w.anotherSite)
+	t.Run("cookies", w.cookies)
 }
 
 func (w *world) password(t *testing.T) {

@@ -47,6 +47,7 @@ func (w *world) newTab(t *testing.T) *tab {
 	for _, m := range []string{"Page.enable", "Runtime.enable", "Network.enable", "Log.enable"} {
 		p.do(m, nil, nil)
 	}
+	p.do("Network.setCacheDisabled", map[string]any{"cacheDisabled": true}, nil) // what anybody may see is kept for a minute
 	p.do("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil)
 	p.size(1280)
 	t.Cleanup(func() {
