@@ -91,9 +91,13 @@ func signers(r *signing.Report) string {
 	var out []string
 	seen := map[string]bool{}
 	for _, s := range r.Signatures {
-		if s.State == signing.StateVerified && !seen[s.KeyFingerprint] {
-			seen[s.KeyFingerprint] = true
-			out = append(out, strings.TrimSpace(s.KeyName+" "+s.KeyFingerprint))
+		who := strings.TrimSpace(s.KeyName + " " + s.KeyFingerprint)
+		if s.Certificate != nil {
+			who = s.Certificate.String()
+		}
+		if s.State == signing.StateVerified && !seen[who] {
+			seen[who] = true
+			out = append(out, who)
 		}
 	}
 	return strings.Join(out, ", ")

@@ -15,7 +15,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
-	"github.com/clydepm/clyde-registry/pkg/signing"
+	"github.com/clydepm/clyde-registry/pkg/policy"
 )
 
 // pullsAtOnce is how many packages are fetched side by side.
@@ -30,36 +30,36 @@ type pulled struct {
 	Directory string `json:"directory,omitempty"`
 	Files     int    `json:"files"`
 	Size      int64  `json:"size"`                // bytes of the archive
-	SignedBy  string `json:"signed_by,omitempty"` // when --key was given
+	SignedBy  string `json:"signed_by,omitempty"` // when somebody must have
 	Yanked    string `json:"yanked,omitempty"`    // why
 }
 
 func newPull(a *app) *cobra.Command {
 	var output string
-	var refs []string
+	var who policyFlags
 	cmd := &cobra.Command{
 		Use:   "pull NAME[@RANGE]|REFERENCE...",
 		Short: "Fetch packages, check them and unpack them",
 		Long: "Fetch the newest version of NAME in RANGE (default: the latest), check it against its digest and unpack\n" +
 			"it into NAME-VERSION, or into --output; with several packages, --output is the directory to make those\n" +
-			"in. A directory that is not empty is left alone. With --key nothing is unpacked that none of the keys\n" +
-			"signed (exit status 8). REFERENCE is host/namespace/name[:tag] or …@sha256:… on any OCI registry.\n" +
+			"in. A directory that is not empty is left alone. With --key, --certificate-identity or --policy\n" +
+			"nothing is unpacked that is not signed as they say (exit status 8). REFERENCE is host/namespace/name[:tag] or …@sha256:… on any OCI registry.\n" +
 			"What was broken off goes on where it stopped. --output - writes the archive to standard output.",
 		Example: "  clyde pull @acme/fastjson\n  clyde pull '@acme/fastjson@^1.2' @acme/zlib@1.3.1 -o third_party\n" +
 			"  clyde pull --key acme.pub @acme/fastjson\n  clyde pull ghcr.io/acme/fastjson:1.4.0",
 		Args:              wants(1, -1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.pull(cmd.Context(), args, output, refs)
+			return a.pull(cmd.Context(), args, output, who)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "directory to unpack into; - writes the archive to standard output")
-	cmd.Flags().StringArrayVar(&refs, "key", nil, "public key, a file or env://NAME, one of which must have signed; may be given several times")
+	who.registerOnline(cmd)
 	return cmd
 }
 
-func (a *app) pull(ctx context.Context, args []string, output string, refs []string) error {
-	keys, err := publicKeys(refs)
+func (a *app) pull(ctx context.Context, args []string, output string, who policyFlags) error {
+	judge, err := a.judge(ctx, who)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (a *app) pull(ctx context.Context, args []string, output string, refs []str
 	g.SetLimit(pullsAtOnce)
 	for i, t := range targets {
 		g.Go(func() error {
-			got[i], errs[i] = a.pullOne(ctx, m, t, keys, output, len(targets) > 1)
+			got[i], errs[i] = a.pullOne(ctx, m, t, judge, output, len(targets) > 1)
 			return nil
 		})
 	}
@@ -118,7 +118,7 @@ func (a *app) pull(ctx context.Context, args []string, output string, refs []str
 
 // pullOne fetches what t names. With into, output is a directory to make the
 // package's in.
-func (a *app) pullOne(ctx context.Context, m *meters, t target, keys []signing.Key, output string, into bool) (pulled, error) {
+func (a *app) pullOne(ctx context.Context, m *meters, t target, judge *judge, output string, into bool) (pulled, error) {
 	l, oc, err := a.locate(ctx, t)
 	if err != nil {
 		return pulled{}, err
@@ -140,15 +140,20 @@ func (a *app) pullOne(ctx context.Context, m *meters, t target, keys []signing.K
 		return out, err
 	}
 	out.Version, out.Size = version, p.Source.Size
-	if len(keys) > 0 {
-		report, err := signing.Verify(ctx, oc, l.subject, keys, signing.Limits{})
-		if err == nil {
-			err = unverified(l.String(), report)
-		}
-		if err != nil {
+	if judge.policy != nil {
+		c := checked{located: l}
+		if err := judge.decide(ctx, &c); err != nil {
 			return out, err
 		}
-		out.SignedBy = signers(report)
+		if err := c.refusal(); err != nil {
+			return out, err
+		}
+		if c.decision.Verdict == policy.Warned {
+			a.say("%s %s: %s", a.paint(a.stderr, yellow, "warning:"), clean(l.String()), clean(c.who()))
+		}
+		if c.decision.Report != nil {
+			out.SignedBy = signers(c.decision.Report)
+		}
 	}
 	dir := base + "-" + version
 	switch {

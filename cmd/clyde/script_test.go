@@ -49,15 +49,17 @@ func TestScript(t *testing.T) {
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server":  scriptServer,
-			"actions": scriptActions,
-			"answers": scriptAnswers,
-			"status":  scriptStatus,
-			"keyjson": scriptKeyJSON,
-			"foreign": scriptForeign,
-			"person":  scriptPerson,
-			"approve": scriptApprove,
-			"deny":    scriptDeny,
+			"server":     scriptServer,
+			"actions":    scriptActions,
+			"answers":    scriptAnswers,
+			"status":     scriptStatus,
+			"keyjson":    scriptKeyJSON,
+			"foreign":    scriptForeign,
+			"policyfile": scriptPolicyFile,
+			"lockfile":   scriptLockFile,
+			"person":     scriptPerson,
+			"approve":    scriptApprove,
+			"deny":       scriptDeny,
 		},
 	})
 }

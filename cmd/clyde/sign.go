@@ -128,48 +128,6 @@ func digests(descs []ocispec.Descriptor) []digest.Digest {
 	return out
 }
 
-func newVerify(a *app) *cobra.Command {
-	var refs []string
-	cmd := &cobra.Command{
-		Use:   "verify NAME[@RANGE]|REFERENCE",
-		Short: "Say who signed a version, or fail",
-		Long: "Read every signature of a version, check them against public keys and print whose are right. Without\n" +
-			"--key the keys are those that the registry lists for the namespace: then you trust the registry to name\n" +
-			"the right ones. With --key you trust nobody but the keys' owners. Exit status 8 where none verifies.",
-		Example: "  clyde verify @acme/fastjson@1.4.0\n  clyde verify @acme/fastjson --key acme.pub --key release.pub",
-		Args:    wants(1, 1), ValidArgsFunction: a.completeNames,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			t, err := parseTarget(args[0])
-			if err != nil {
-				return err
-			}
-			keys, err := publicKeys(refs)
-			if err != nil {
-				return err
-			}
-			l, oc, err := a.locate(ctx, t)
-			if err != nil {
-				return err
-			}
-			from := "--key"
-			if len(refs) == 0 {
-				from = "registry"
-				if keys, err = a.listedKeys(ctx, l); err != nil {
-					return err
-				}
-			}
-			report, err := signing.Verify(ctx, oc, l.subject, keys, signing.Limits{})
-			if err != nil {
-				return err
-			}
-			return a.showReport(l, report, from, len(keys))
-		},
-	}
-	cmd.Flags().StringArrayVar(&refs, "key", nil, "public key: a file or env://NAME; may be given several times")
-	return cmd
-}
-
 // listedKeys returns the keys that our registry lists for l's namespace.
 func (a *app) listedKeys(ctx context.Context, l located) ([]signing.Key, error) {
 	own, err := a.address()
@@ -187,13 +145,18 @@ func (a *app) listedKeys(ctx context.Context, l located) ([]signing.Key, error) 
 	return a.namespaceKeys(ctx, l.name.Namespace)
 }
 
-func (a *app) showReport(l located, r *signing.Report, from string, keys int) error {
-	failure := unverified(l.String(), r)
-	if e := clyde.AsError(failure); e != nil && from == "registry" {
+// showReport prints what one package came to under keys and identities, without
+// a policy.
+func (a *app) showReport(c *checked, failure error) error {
+	l, r := c.located, c.decision.Report
+	if failure != nil {
+		failure = unverified(l.String(), r)
+	}
+	if e := clyde.AsError(failure); e != nil && c.from == "registry" {
 		switch {
-		case keys == 0 && r.State == signing.StateUntrusted:
+		case c.keys == 0 && r.State == signing.StateUntrusted:
 			e.Msg = l.String() + " is signed, and the registry lists no key for @" + l.name.Namespace + " to check that with"
-		case keys == 0:
+		case c.keys == 0:
 			e.Msg += "; the registry lists no key for @" + l.name.Namespace
 		}
 		e.Fix("give --key FILE with a key that you have from its owner")
@@ -205,7 +168,7 @@ func (a *app) showReport(l located, r *signing.Report, from string, keys int) er
 			Verified bool   `json:"verified"`
 			Keys     string `json:"keys_from"`
 			*signing.Report
-		}{l.name.String(), l.version, failure == nil, from, r})
+		}{l.name.String(), l.version, failure == nil, c.from, r})
 		if err != nil {
 			return err
 		}
@@ -226,8 +189,8 @@ func (a *app) showReport(l located, r *signing.Report, from string, keys int) er
 	if failure != nil {
 		return failure
 	}
-	if from == "registry" {
-		a.say("checked against the %s that the registry lists for @%s; --key checks against yours", plural(keys, "key"), l.name.Namespace)
+	if c.from == "registry" {
+		a.say("checked against the %s that the registry lists for @%s; --key checks against yours", plural(c.keys, "key"), l.name.Namespace)
 	}
 	return a.keyValues([][2]string{{"package", l.String()}, {"digest", r.Digest.String()}, {"signed by", signers(r)}})
 }

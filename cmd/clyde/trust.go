@@ -16,9 +16,10 @@ import (
 func newTrust(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust",
-		Short: "Say which CI workflows may publish a package",
+		Short: "Say which CI workflows may publish; bring trusted roots along",
 		Long: "Trusted publishers: CI workflows that publish a package without a stored secret. The CI provider vouches\n" +
-			"for the run, and clyde publish there gets a token of 15 minutes for that package alone.",
+			"for the run, and clyde publish there gets a token of 15 minutes for that package alone. And, for the other\n" +
+			"direction of trust, fetch brings what clyde verify needs where there is no network.",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -34,6 +35,7 @@ func newTrust(a *app) *cobra.Command {
 			RunE:    func(cmd *cobra.Command, args []string) error { return a.trustList(cmd.Context(), args[0]) },
 		},
 		newTrustAdd(a),
+		newTrustFetch(a),
 		&cobra.Command{
 			Use: "remove NAME ID", Short: "End the trust in a workflow", Args: wants(2, 2),
 			Example: "  clyde trust remove @acme/zlib tp_k3v5q2abk3v5q2ab",

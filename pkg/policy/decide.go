@@ -3,7 +3,6 @@ package policy
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -109,21 +108,29 @@ func (d *Decision) discount(code Code, format string, args ...any) {
 	d.discounted = append(d.discounted, Reason{code, fmt.Sprintf(format, args...)})
 }
 
-// Roots reads a trusted root. It is asked once for each.
+// Roots reads a trusted root. It is asked once for each, when a rule needs it.
 type Roots func(ctx context.Context, t TrustSource) (*signing.Trust, error)
 
-// Load reads the trusted roots that the policy names. Without it, rules that
-// need one cannot be asked.
-func (p *Policy) Load(ctx context.Context, roots Roots) error {
-	p.roots = map[string]*signing.Trust{}
-	for _, t := range p.Trusts {
-		tr, err := roots(ctx, t)
-		if err != nil {
-			return err
-		}
-		p.roots[t.Name] = tr
+// Roots sets what reads the trusted roots that the policy names. Without it,
+// rules that need one cannot be asked.
+func (p *Policy) Roots(read Roots) { p.read, p.roots = read, map[string]*signing.Trust{} }
+
+// root returns the trusted root of that name.
+func (p *Policy) root(ctx context.Context, name string) (*signing.Trust, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if tr, ok := p.roots[name]; ok {
+		return tr, nil
 	}
-	return nil
+	src := p.trust(name)
+	if p.read == nil || src == nil {
+		return nil, clyde.Errorf(clyde.ErrUnavailable, "the trusted root %q of the policy was not read", name).WithCode("trust_root_unavailable")
+	}
+	tr, err := p.read(ctx, *src)
+	if err == nil {
+		p.roots[name] = tr
+	}
+	return tr, err
 }
 
 // Check decides about one package: it reads its signatures from src and holds
@@ -138,7 +145,7 @@ func (p *Policy) Check(ctx context.Context, src signing.Source, sub signing.Subj
 		Package: sub.Name.String(), Version: sub.Version, Digest: sub.Digest.String(),
 		Verdict: Allowed, Matched: []string{}, Signers: []string{}, Reasons: []Reason{},
 	}
-	if sub.Name.IsZero() {
+	if sub.Name.IsZero() && !p.anyName {
 		return nil, clyde.Errorf(clyde.ErrInvalid, "a policy is about packages by name, and %s has none", sub.Digest)
 	}
 	for _, r := range p.Revoked {
@@ -196,9 +203,11 @@ func (p *Policy) apply(ctx context.Context, src signing.Source, sub signing.Subj
 		if a.Trust == "" {
 			continue
 		}
-		if list[i].Trust = p.roots[a.Trust]; list[i].Trust == nil {
-			return clyde.Errorf(clyde.ErrUnavailable, "the trusted root %q of the policy was not read", a.Trust).WithCode("trust_root_unavailable")
+		tr, err := p.root(ctx, a.Trust)
+		if err != nil {
+			return err
 		}
+		list[i].Trust = tr
 	}
 	rep, err := signing.VerifyBy(ctx, src, sub, list, signing.Limits{})
 	if err != nil {
@@ -407,13 +416,10 @@ func builder(statement []byte) string {
 }
 
 // Of makes the policy that authorities given by hand amount to: one of them
-// must have signed, whatever the package.
-func Of(authorities ...signing.Authority) (*Policy, error) {
-	if len(authorities) == 0 {
-		return nil, errors.New("policy.Of: nobody")
-	}
-	r := Rule{Name: "command line", Patterns: []string{"*"}, Mode: Enforce, Require: 1}
-	p := &Policy{Default: Denied, roots: map[string]*signing.Trust{}}
+// must have signed, whatever the package is called. Of nobody, it refuses all.
+func Of(authorities ...signing.Authority) *Policy {
+	r := Rule{Name: "by hand", Patterns: []string{"*"}, Mode: Enforce, Require: 1}
+	p := &Policy{Default: Denied, anyName: true, roots: map[string]*signing.Trust{}}
 	for i, a := range authorities {
 		if a.Name == "" || r.authority(a.Name) != nil {
 			a.Name = fmt.Sprintf("%s#%d", a.Name, i+1)
@@ -426,5 +432,5 @@ func Of(authorities ...signing.Authority) (*Policy, error) {
 		r.Authorities = append(r.Authorities, x)
 	}
 	p.Rules = []Rule{r}
-	return p, nil
+	return p
 }

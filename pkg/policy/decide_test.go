@@ -203,10 +203,7 @@ func TestDistinct(t *testing.T) {
 	w := newWorld(t)
 	w.sign(t, alice)
 	k := alice.Key()
-	p, err := policy.Of(signing.Authority{Name: "a", Key: &k}, signing.Authority{Name: "b", Key: &k})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := policy.Of(signing.Authority{Name: "a", Key: &k}, signing.Authority{Name: "b", Key: &k})
 	p.Rules[0].Require = 2
 	d, err := p.Check(t.Context(), w.oc, w.sub, nil, time.Now())
 	if err != nil {

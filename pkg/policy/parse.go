@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -152,7 +153,11 @@ type Policy struct {
 	Revoked []Revoked
 	Hash    digest.Digest // of the file
 
-	roots map[string]*signing.Trust
+	anyName bool // packages without a name are checked, too
+	read    Roots
+
+	mu    sync.Mutex
+	roots map[string]*signing.Trust // what was read
 }
 
 func bad(format string, args ...any) *clyde.Error {
