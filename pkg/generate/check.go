@@ -37,7 +37,7 @@ var linkOption = regexp.MustCompile(`^(?:` + strings.Join([]string{
 	`-l[A-Za-z0-9_][A-Za-z0-9_.+-]*`,
 	`-Wl,(?:--?(?:as-needed|no-as-needed|whole-archive|no-whole-archive|export-dynamic|start-group|end-group|gc-sections|` +
 		`allow-multiple-definition|no-undefined|dead_strip|ObjC|Bsymbolic|Bsymbolic-functions|Bstatic|Bdynamic|E)` +
-		`|-z,(?:now|relro|noexecstack|nodelete|defs|lazy|execstack)` +
+		`|-z,(?:now|relro|noexecstack|nodelete|defs|lazy)` +
 		`|-u,[A-Za-z0-9_.@]+|--undefined=[A-Za-z0-9_.@]+|--wrap=[A-Za-z0-9_.@]+|-framework,[A-Za-z0-9_]+` +
 		`|--exclude-libs,(?:ALL|[A-Za-z0-9_.+-]+))`,
 }, "|") + `)$`)

@@ -1,6 +1,7 @@
 package generate_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,4 +138,103 @@ target_link_libraries(two PRIVATE clyde::other_base)
 	if err == nil || !strings.Contains(out, "find_package(acme_base)") {
 		t.Errorf("find_package(base) does not say what to write instead:\n%s", out)
 	}
+}
+
+// starlark reads BUILD.bazel, which is Python as far as it goes, and prints
+// the rules and, split as Bazel does, the definitions of one.
+const starlark = `import ast, json, shlex, sys
+rules, defines = [], {}
+for node in ast.parse(open(sys.argv[1]).read()).body:
+    call = node.value
+    assert isinstance(node, ast.Expr) and isinstance(call, ast.Call) and isinstance(call.func, ast.Name), ast.dump(node)
+    attrs = {}
+    for k in call.keywords:
+        v = k.value
+        if isinstance(v, ast.Call):
+            assert v.func.id == 'glob', v.func.id
+            v = v.args[0]
+        attrs[k.arg] = ast.literal_eval(v)
+    rules.append([call.func.id, attrs.get('name', '')])
+    for d in attrs.get('defines', []):
+        assert '$' not in d.replace('$$', ''), d
+        one, = shlex.split(d.replace('$$', '$'))
+        defines[one.split('=')[0]] = one
+json.dump({'rules': rules, 'defines': defines}, sys.stdout)
+`
+
+func TestToolchainsBazelSyntax(t *testing.T) {
+	toolchains(t)
+	t.Parallel()
+	deps := filepath.Join(t.TempDir(), "deps")
+	if _, err := generate.Write(project(t, deps)); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Rules   [][2]string
+		Defines map[string]string
+	}
+	if err := json.Unmarshal([]byte(sh(t, deps, nil, "python3", "-c", starlark, "BUILD.bazel")), &got); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range vicious {
+		d := definition(i, v)
+		if key, _, _ := strings.Cut(d, "="); got.Defines[key] != d {
+			t.Errorf("Bazel defines %q; want %q", got.Defines[key], d)
+		}
+	}
+	for _, r := range got.Rules {
+		switch r[0] {
+		case "load", "package", "cc_import", "cc_library":
+		default:
+			t.Errorf("BUILD.bazel calls %s", r[0])
+		}
+	}
+	sh(t, deps, nil, "python3", "-c", strings.ReplaceAll(starlark, "BUILD", "MODULE"), "MODULE.bazel")
+}
+
+// Two archives that keep a third private each have it behind them, and a
+// program in C may use what C++ is asked of.
+func TestToolchainsDiamond(t *testing.T) {
+	toolchains(t)
+	t.Parallel()
+	root := t.TempDir()
+	deps := filepath.Join(root, "deps")
+	p := generate.Project{Deps: deps, Platform: resolve.Platform{OS: "linux"}}
+	for _, lib := range []struct{ base, code string }{
+		{"low", "int low(void) { return 1; }\nint low2(void);\n"},
+		{"left", "int low(void);\nint left(void) { return low(); }\n"},
+		{"right", "int low(void);\nint right(void) { return low(); }\n"},
+	} {
+		n := name(t, "@acme/"+lib.base)
+		dir := filepath.Join(deps, n.String())
+		write(t, filepath.Join(dir, "x.c"), lib.code)
+		write(t, filepath.Join(dir, "lib/.keep"), "")
+		sh(t, dir, nil, "gcc", "-c", "x.c")
+		sh(t, dir, nil, "ar", "rcs", "lib/lib"+lib.base+".a", "x.o")
+		k := generate.Package{Name: n, Version: version(t, "1.0.0"), Dir: n.String(), Components: []generate.Component{
+			{Name: lib.base, Kind: generate.Archive, Library: "lib/lib" + lib.base + ".a", CompileFeatures: []string{"c11", "c++17"}},
+		}}
+		if lib.base != "low" {
+			k.Direct, k.Requires, k.Private = true, []clyde.Name{name(t, "@acme/low")}, []clyde.Name{name(t, "@acme/low")}
+		}
+		p.Packages = append(p.Packages, k)
+	}
+	if _, err := generate.Write(p); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(root, "main.c"), "int left(void); int right(void);\nint main(void) { return left() + right() - 2; }\n")
+	env := []string{"PKG_CONFIG_PATH=" + deps + "/lib/pkgconfig"}
+	for _, order := range []string{"left right", "right left", "left", "right"} {
+		code := "main.c"
+		if !strings.Contains(order, " ") {
+			code = order + ".c"
+			write(t, filepath.Join(root, code), "int "+order+"(void);\nint main(void) { return "+order+"() - 1; }\n")
+		}
+		sh(t, root, env, "sh", "-c", "gcc "+code+" $(pkg-config --libs "+order+") -o main")
+		runs(t, filepath.Join(root, "main"), "")
+	}
+	write(t, filepath.Join(root, "CMakeLists.txt"), "cmake_minimum_required(VERSION 3.16)\nproject(demo LANGUAGES C)\nfind_package(right REQUIRED)\nfind_package(left REQUIRED)\nadd_executable(app main.c)\ntarget_link_libraries(app PRIVATE right::right left::left)\n")
+	sh(t, root, nil, "cmake", "-GNinja", "-B", "build", "-DCMAKE_TOOLCHAIN_FILE=deps/clyde.cmake")
+	sh(t, root, nil, "cmake", "--build", "build")
+	runs(t, filepath.Join(root, "build/app"), "")
 }

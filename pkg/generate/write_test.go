@@ -195,3 +195,46 @@ func golden(t *testing.T, name, got string) {
 		t.Errorf("%s (-want +got); go test ./pkg/generate -update to accept:\n%s", file, diff)
 	}
 }
+
+// The presets file of a project is written only where nobody else's is lost.
+func TestWritePresets(t *testing.T) {
+	t.Parallel()
+	const ours = `{"version": 4, "vendor": {"clyde": "Written by clyde install"}, "include": ["old.json"]}`
+	for _, tt := range []struct {
+		what, lists, user, project string
+		want                       bool
+	}{
+		{"no project of CMake's", "", "", "", false},
+		{"none yet", "x", "", "", true},
+		{"ours", "x", ours, "", true},
+		{"theirs", "x", `{"version": 3}`, "", false},
+		{"their vendor", "x", `{"version": 4, "vendor": {"clyde": {"a": 1}}}`, "", false},
+		{"unreadable", "x", `{"version": `, "", false},
+		{"presets of the project", "x", "", `{"version": 3, "configurePresets": [{"name": "dev"}]}`, true},
+		{"a preset of that name", "x", "", `{"version": 3, "configurePresets": [{"name": "clyde"}]}`, false},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			for file, text := range map[string]string{"CMakeLists.txt": tt.lists, "CMakeUserPresets.json": tt.user, "CMakePresets.json": tt.project} {
+				if text != "" {
+					write(t, filepath.Join(root, file), text)
+				}
+			}
+			written, err := generate.Write(project(t, filepath.Join(root, "deps")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := slices.Contains(written, "../CMakeUserPresets.json"); got != tt.want {
+				t.Errorf("Write wrote the presets: %v; want %v", got, tt.want)
+			}
+			b, err := os.ReadFile(filepath.Join(root, "CMakeUserPresets.json"))
+			if got := strings.Contains(string(b), "deps/clyde-presets.json"); got != tt.want {
+				t.Errorf("the presets file includes ours: %v (%v); want %v", got, err, tt.want)
+			}
+			if !tt.want && string(b) != tt.user {
+				t.Errorf("the user's file is now %s", b)
+			}
+		})
+	}
+}
