@@ -203,14 +203,13 @@ func order(start []*node, next func(*node) []*node) []*node {
 			return
 		}
 		seen[n] = true
-		to := next(n)
-		for i := len(to) - 1; i >= 0; i-- {
-			visit(to[i])
+		for _, t := range slices.Backward(next(n)) {
+			visit(t)
 		}
 		out = append(out, n)
 	}
-	for i := len(start) - 1; i >= 0; i-- {
-		visit(start[i])
+	for _, n := range slices.Backward(start) {
+		visit(n)
 	}
 	slices.Reverse(out)
 	return out
