@@ -23,6 +23,7 @@ type Config struct {
 	SignIn            SignIn            `yaml:"signin"`
 	TrustedPublishing TrustedPublishing `yaml:"trusted_publishing"`
 	Limits            Limits            `yaml:"limits"`
+	Egress            Egress            `yaml:"egress"`
 	Mail              Mail              `yaml:"mail"`
 	Audit             Audit             `yaml:"audit"`
 	Metrics           Metrics           `yaml:"metrics"`
@@ -78,6 +79,23 @@ type SignIn struct {
 	AdminPasswordFile string         `yaml:"admin_password_file"`
 	GitHub            GitHub         `yaml:"github"`
 	OIDC              []OIDCProvider `yaml:"oidc"`
+	Allow             Allow          `yaml:"allow"`
+}
+
+// Allow says who gets an account at the first sign in; one of the lists is
+// enough. Without any, everybody whom a provider lets in. Accounts that are
+// there, and those that administrators make, are not asked.
+type Allow struct {
+	Providers    []string `yaml:"providers"`     // keys: everybody who signs in with them
+	EmailDomains []string `yaml:"email_domains"` // of an address that the provider verified; without subdomains
+	GitHubOrgs   []string `yaml:"github_orgs"`   // active members of these organisations at signin.github
+}
+
+// Egress says whom the server may ask besides public addresses and the hosts
+// that the rest of the configuration names.
+type Egress struct {
+	Networks []string `yaml:"networks"` // addresses or CIDR ranges
+	Proxy    string   `yaml:"proxy"`    // http://host:port that every request goes through; the environment's are not used
 }
 
 // GitHub is an OAuth app there; without client_id, nobody signs in with it.
@@ -159,7 +177,8 @@ func Default() Config {
 			Accept: "packages", MaxBlob: 5 << 30, MaxUploads: 100, MaxBytesPerDay: 200 << 30, UploadRetention: 7 * 24 * time.Hour,
 		},
 		API:               API{ReadsPerSecond: 0, WritesPerSecond: 0},
-		SignIn:            SignIn{Passwords: true, OIDC: []OIDCProvider{}},
+		Egress:            Egress{Networks: []string{}},
+		SignIn:            SignIn{Passwords: true, OIDC: []OIDCProvider{}, Allow: Allow{Providers: []string{}, EmailDomains: []string{}, GitHubOrgs: []string{}}},
 		TrustedPublishing: defaultTrusted(),
 		Limits:            Limits{NewPackages: 100, NewVersions: 1000, Yanks: 1000, Searches: 600, Resolutions: 600, Reports: 5, AnonymousPulls: 12_000},
 		Mail:              Mail{Security: "starttls"},

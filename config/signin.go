@@ -24,7 +24,52 @@ const (
 // GitHubKey is the key of GitHub among the providers.
 const GitHubKey = "github"
 
+func (s SignIn) validateAllow(p *problems) {
+	keys := []string{}
+	if s.GitHub.ClientID != "" {
+		keys = append(keys, GitHubKey)
+	}
+	for _, o := range s.OIDC {
+		keys = append(keys, o.Key)
+	}
+	for _, k := range s.Allow.Providers {
+		if !slices.Contains(keys, k) {
+			p.add("signin.allow.providers: %q: is no provider of this configuration", k)
+		}
+	}
+	for _, d := range s.Allow.EmailDomains {
+		if !domainRE.MatchString(d) || d != strings.ToLower(d) {
+			p.add("signin.allow.email_domains: %q: want a domain in lower case, such as acme.example", d)
+		}
+	}
+	for _, o := range s.Allow.GitHubOrgs {
+		if !keyRE.MatchString(o) {
+			p.add("signin.allow.github_orgs: %q: want an organisation's login in lower case", o)
+		}
+	}
+	if len(s.Allow.GitHubOrgs) > 0 && s.GitHub.ClientID == "" {
+		p.add("signin.allow.github_orgs: needs signin.github")
+	}
+}
+
+func (e Egress) validate(p *problems) {
+	if _, err := e.Prefixes(); err != nil {
+		*p = append(*p, err)
+	}
+	if e.Proxy == "" {
+		return
+	}
+	u, err := url.Parse(e.Proxy)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		p.add("egress.proxy: want http://host:port")
+	}
+}
+
+// Prefixes returns the networks that are allowed besides the public.
+func (e Egress) Prefixes() ([]netip.Prefix, error) { return networks("egress.networks", e.Networks) }
+
 func (s SignIn) validate(p *problems) {
+	s.validateAllow(p)
 	g := s.GitHub
 	checkClient(p, "signin.github", g.ClientID, g.ClientSecret, g.ClientSecretFile, g != GitHub{})
 	for _, u := range []struct{ key, u string }{{"signin.github.base_url", g.BaseURL}, {"signin.github.api_url", g.APIURL}} {

@@ -32,6 +32,7 @@ func (c Config) Validate() error {
 		checkAddr(&p, "metrics.addr", c.Metrics.Addr)
 	}
 	c.validateURL(&p)
+	c.Egress.validate(&p)
 	if _, err := c.HTTP.Proxies(); err != nil {
 		p = append(p, err)
 	}
@@ -189,19 +190,24 @@ func (c Config) validateTLS(p *problems) {
 
 // Proxies parses TrustedProxies. IPv4 addresses in IPv6 form are IPv4.
 func (h HTTP) Proxies() ([]netip.Prefix, error) {
+	return networks("http.trusted_proxies", h.TrustedProxies)
+}
+
+// networks reads addresses and CIDR ranges.
+func networks(key string, list []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for _, s := range h.TrustedProxies {
+	for _, s := range list {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
 			a, aerr := netip.ParseAddr(s)
 			if aerr != nil || a.Zone() != "" {
-				return nil, fmt.Errorf("http.trusted_proxies: %q: want an address or a CIDR range", s)
+				return nil, fmt.Errorf("%s: %q: want an address or a CIDR range", key, s)
 			}
 			p = netip.PrefixFrom(a, a.BitLen())
 		}
 		if a := p.Addr(); a.Is4In6() {
 			if p.Bits() < 96 {
-				return nil, fmt.Errorf("http.trusted_proxies: %q: is wider than all of IPv4", s)
+				return nil, fmt.Errorf("%s: %q: is wider than all of IPv4", key, s)
 			}
 			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
 		}

@@ -30,7 +30,8 @@ type ExternalIdentity struct {
 	Name          string
 	Email         string
 	EmailVerified bool
-	Avatar        string // URL
+	Avatar        string   // URL
+	Orgs          []string // organisations there, in lower case, where that was asked
 }
 
 // SignIn returns the account that an identity is bound to, and makes one at the
@@ -72,6 +73,9 @@ func (a *Accounts) bound(ctx context.Context, x ExternalIdentity) (store.Account
 
 // register makes the account of an identity, under its login there or one like it.
 func (a *Accounts) register(ctx context.Context, x ExternalIdentity) (store.Account, error) {
+	if err := a.admit.check(x); err != nil {
+		return store.Account{}, err
+	}
 	acct := store.Account{Name: cut(x.Name, MaxDisplayName), Avatar: httpsOnly(x.Avatar), Created: a.now().UTC()}
 	if x.EmailVerified && len(x.Email) <= MaxEmail {
 		acct.Email = x.Email

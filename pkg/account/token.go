@@ -82,6 +82,7 @@ type Accounts struct {
 	known   map[[sha256.Size]byte]knownToken
 
 	throttle throttle
+	admit    Admission     // set before anybody signs in
 	hashing  chan struct{} // one place for each password hashed at a time
 }
 

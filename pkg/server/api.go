@@ -66,7 +66,7 @@ func newLimits(cfg config.Config, now func() time.Time) *api.Buckets {
 func (s *Server) api(pages *web.Web) (http.Handler, error) {
 	var leaks *account.LeakKeys
 	if u := s.cfg.API.SecretScanningKeys; u != "" {
-		leaks = account.NewLeakKeys(u, nil, s.Now)
+		leaks = account.NewLeakKeys(u, s.egress, s.Now)
 	}
 	return api.New(api.Options{
 		LeakKeys: leaks,

@@ -57,6 +57,7 @@ type Parts struct {
 	Now       func() time.Time
 
 	pulls  *pullCounter
+	egress *http.Client // for whom we ask ourselves
 	secret []byte
 	close  []func() error // run in reverse order
 }
@@ -143,7 +144,10 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	p.onClose(p.Registry.Close)
 	p.Ingest = &ingest.Ingest{DB: p.DB, Source: p.Registry, Content: p.Content, Engine: p.Engine, Log: o.Log, Now: o.Now}
 	_, host, _ := strings.Cut(publicURL, "://")
-	if p.Trusted, err = newTrusted(cfg.TrustedPublishing, p.DB, host, o); err != nil {
+	if p.egress, err = newEgress(cfg); err != nil {
+		return nil, err
+	}
+	if p.Trusted, err = newTrusted(cfg.TrustedPublishing, p.DB, host, p.egress, o); err != nil {
 		return nil, err
 	}
 	p.Catalog = &catalog.Catalog{

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/clydepm/clyde-registry/config"
+	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/account/signin"
 )
 
@@ -12,6 +15,7 @@ import (
 func (s *Server) signIn() (*signin.SignIn, error) {
 	var ps []signin.Provider
 	c := s.cfg.SignIn
+	s.Accounts.Admit(admission(c))
 	if g := c.GitHub; g.ClientID != "" {
 		secret, err := config.Secret(g.ClientSecret, g.ClientSecretFile)
 		if err != nil {
@@ -30,7 +34,25 @@ func (s *Server) signIn() (*signin.SignIn, error) {
 			Key: o.Key, Kind: signin.OIDC, Name: o.Name, Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: secret, Scopes: o.Scopes,
 		})
 	}
-	return signin.New(signin.Options{Providers: ps, PublicURL: s.publicURL, Secret: s.secret, Now: s.Now})
+	return signin.New(signin.Options{
+		Providers: ps, PublicURL: s.publicURL, Secret: s.secret, Now: s.Now, Client: s.egress, Orgs: len(c.Allow.GitHubOrgs) > 0,
+	})
+}
+
+// admission is who gets an account, with issuers in place of keys.
+func admission(c config.SignIn) account.Admission {
+	v := account.Admission{EmailDomains: c.Allow.EmailDomains, Orgs: c.Allow.GitHubOrgs, OrgIssuer: cmp.Or(strings.TrimSuffix(c.GitHub.BaseURL, "/"), signin.GitHubURL)}
+	for _, key := range c.Allow.Providers {
+		if key == config.GitHubKey {
+			v.Issuers = append(v.Issuers, v.OrgIssuer)
+		}
+		for _, o := range c.OIDC {
+			if o.Key == key {
+				v.Issuers = append(v.Issuers, o.Issuer)
+			}
+		}
+	}
+	return v
 }
 
 // AdminLogin is the login of the administrator that a password is set for

@@ -64,7 +64,7 @@ func (e statusError) Error() string { return fmt.Sprintf("answered %d", int(e)) 
 
 // gitHubUser asks GitHub who a token stands for. The number is what counts: a
 // login may be given to somebody else.
-func (s *SignIn) gitHubUser(ctx context.Context, p Provider, token string, names bool) (x account.ExternalIdentity, verified []string, err error) {
+func (s *SignIn) gitHubUser(ctx context.Context, p Provider, token string, why Purpose) (x account.ExternalIdentity, verified []string, err error) {
 	var u struct {
 		ID     int64  `json:"id"`
 		Login  string `json:"login"`
@@ -79,9 +79,14 @@ func (s *SignIn) gitHubUser(ctx context.Context, p Provider, token string, names
 		return x, nil, failed("%s did not say who you are", p.Name)
 	}
 	x = account.ExternalIdentity{Issuer: p.Issuer, Subject: strconv.FormatInt(u.ID, 10), Login: u.Login, Name: u.Name, Avatar: u.Avatar}
-	if names {
-		verified, err = s.gitHubOrgs(ctx, p, token)
+	if why == ToClaim {
+		_, verified, err = s.gitHubOrgs(ctx, p, token)
 		return x, append([]string{u.Login}, verified...), err
+	}
+	if s.o.Orgs && why == ToSignIn {
+		if x.Orgs, _, err = s.gitHubOrgs(ctx, p, token); err != nil {
+			return x, nil, err
+		}
 	}
 	var mails []struct {
 		Email    string `json:"email"`
@@ -100,8 +105,9 @@ func (s *SignIn) gitHubUser(ctx context.Context, p Provider, token string, names
 	return x, nil, nil
 }
 
-// gitHubOrgs lists the organisations that a person administers.
-func (s *SignIn) gitHubOrgs(ctx context.Context, p Provider, token string) (names []string, err error) {
+// gitHubOrgs lists the organisations that a person is an active member of, and
+// those that they administer.
+func (s *SignIn) gitHubOrgs(ctx context.Context, p Provider, token string) (member, admin []string, err error) {
 	for page := 1; page <= orgPages; page++ {
 		var ms []struct {
 			State string `json:"state"`
@@ -111,16 +117,20 @@ func (s *SignIn) gitHubOrgs(ctx context.Context, p Provider, token string) (name
 			} `json:"organization"`
 		}
 		if err := s.get(ctx, fmt.Sprintf("%s/user/memberships/orgs?state=active&per_page=100&page=%d", p.APIURL, page), token, &ms); err != nil {
-			return nil, unreachable(p, err)
+			return nil, nil, unreachable(p, err)
 		}
 		for _, m := range ms {
-			if m.State == "active" && m.Role == "admin" && m.Org.Login != "" {
-				names = append(names, strings.ToLower(m.Org.Login))
+			if m.State != "active" || m.Org.Login == "" {
+				continue
+			}
+			member = append(member, strings.ToLower(m.Org.Login))
+			if m.Role == "admin" {
+				admin = append(admin, strings.ToLower(m.Org.Login))
 			}
 		}
 		if len(ms) < 100 {
 			break
 		}
 	}
-	return names, nil
+	return member, admin, nil
 }

@@ -73,6 +73,7 @@ type Options struct {
 	PublicURL string           // as browsers see it, without a slash at the end
 	Secret    []byte           // seals what browsers keep for us; 32 bytes of randomness
 	Client    *http.Client     // nil: one with Timeout
+	Orgs      bool             // GitHub is asked for the organisations of whoever signs in, too
 	Now       func() time.Time // nil: time.Now
 }
 
@@ -275,7 +276,7 @@ func (s *SignIn) Finish(ctx context.Context, key, cookie string, q url.Values, s
 		return r, unreachable(p, err)
 	}
 	if p.Kind == GitHub {
-		r.Identity, r.Verified, err = s.gitHubUser(ctx, p, t.AccessToken, st.Purpose == ToClaim)
+		r.Identity, r.Verified, err = s.gitHubUser(ctx, p, t.AccessToken, st.Purpose)
 		return r, err
 	}
 	r.Identity, err = s.oidcUser(ctx, p, t, st)
@@ -298,6 +299,9 @@ func (s *SignIn) config(ctx context.Context, p Provider, why Purpose) (*oauth2.C
 			c.Scopes = []string{"read:org"}
 		case ToSignIn:
 			c.Scopes = []string{"user:email"}
+			if s.o.Orgs {
+				c.Scopes = append(c.Scopes, "read:org")
+			}
 		}
 		return c, nil
 	}

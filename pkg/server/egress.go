@@ -1,0 +1,41 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/clydepm/clyde-registry/config"
+	"github.com/clydepm/clyde-registry/pkg/account/signin"
+	"github.com/clydepm/clyde-registry/pkg/egress"
+)
+
+// newEgress is the client of everything that the server asks over HTTP: keys of
+// issuers, providers, repositories' numbers. What the operator wrote down is
+// asked wherever it is; where an answer leads elsewhere, that is public.
+func newEgress(cfg config.Config) (*http.Client, error) {
+	networks, err := cfg.Egress.Prefixes()
+	if err != nil {
+		return nil, err
+	}
+	o := egress.Options{Networks: networks, Plain: true}
+	if cfg.Egress.Proxy != "" {
+		if o.Proxy, err = url.Parse(cfg.Egress.Proxy); err != nil {
+			return nil, err
+		}
+	}
+	named := []string{cfg.SignIn.GitHub.BaseURL, cfg.SignIn.GitHub.APIURL, cfg.API.SecretScanningKeys}
+	for _, p := range cfg.SignIn.OIDC {
+		named = append(named, p.Issuer)
+	}
+	for _, i := range cfg.TrustedPublishing.Issuers {
+		named = append(named, i.URL)
+	}
+	for _, s := range named {
+		if u, err := url.Parse(s); err == nil && u.Hostname() != "" {
+			o.Hosts = append(o.Hosts, strings.ToLower(u.Hostname()))
+		}
+	}
+	o.Timeout = signin.Timeout
+	return egress.New(o), nil
+}
