@@ -43,7 +43,8 @@ func newPull(a *app) *cobra.Command {
 		Long: "Fetch the newest version of NAME in RANGE (default: the latest), check it against its digest and unpack\n" +
 			"it into NAME-VERSION, or into --output; with several packages, --output is the directory to make those\n" +
 			"in. A directory that is not empty is left alone. With --key, --certificate-identity or --policy\n" +
-			"nothing is unpacked that is not signed as they say (exit status 8). REFERENCE is host/namespace/name[:tag] or …@sha256:… on any OCI registry.\n" +
+			"nothing is unpacked that is not signed as they say (exit status 8).\n" +
+			"REFERENCE is host/namespace/name[:tag] or …@sha256:… on any OCI registry.\n" +
 			"What was broken off goes on where it stopped. --output - writes the archive to standard output.",
 		Example: "  clyde pull @acme/fastjson\n  clyde pull '@acme/fastjson@^1.2' @acme/zlib@1.3.1 -o third_party\n" +
 			"  clyde pull --key acme.pub @acme/fastjson\n  clyde pull ghcr.io/acme/fastjson:1.4.0",

@@ -33,8 +33,14 @@ func TestMain(m *testing.M) {
 // its own for each script that says "server".
 func TestScript(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:           filepath.Join("testdata", "script"),
+	testscript.Run(t, scriptParams("script"))
+}
+
+// scriptParams runs the scripts in a folder of testdata, each at a home of its
+// own that reaches nothing outside.
+func scriptParams(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:           filepath.Join("testdata", dir),
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			home := filepath.Join(env.WorkDir, ".home")
@@ -61,7 +67,7 @@ func TestScript(t *testing.T) {
 			"approve":    scriptApprove,
 			"deny":       scriptDeny,
 		},
-	})
+	}
 }
 
 // scriptStatus is "status N clyde ARGS...": the exit status must be N.

@@ -107,7 +107,8 @@ func (a *app) showSigned(command string, l located, s signing.Signer, subs []sig
 	if n := len(subs) - 1; n > 0 {
 		what += " and " + plural(n, "build")
 	}
-	a.say("signed %s as %s", what, clean(signedBy(s)))
+	verb := map[string]string{"sign": "signed", "attest": "attested"}[command]
+	a.say("%s %s as %s", verb, what, clean(signedBy(s)))
 	return a.printf("%s\n", l.subject.Digest)
 }
 

@@ -42,6 +42,7 @@ func newIssuer() (*Issuer, error) {
 	mux.HandleFunc("GET /auth", i.auth)
 	mux.HandleFunc("POST /token", i.exchange)
 	mux.HandleFunc("POST /mint", i.mint)
+	mux.HandleFunc("GET /runner", i.runner)
 	i.server = httptest.NewServer(mux)
 	i.URL = i.server.URL
 	return i, nil
@@ -146,6 +147,24 @@ func (i *Issuer) exchange(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, map[string]any{"access_token": "none", "token_type": "Bearer", "id_token": token})
+}
+
+// RunnerSecret is what a job shows its runner to get a token.
+const RunnerSecret = "runner-secret"
+
+// runner is the endpoint that a job at GitHub has: it gives the token of the
+// run, for the audience that is asked for.
+func (i *Issuer) runner(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer "+RunnerSecret {
+		http.Error(w, "no", http.StatusUnauthorized)
+		return
+	}
+	token, err := i.Token(Workflow(map[string]any{"aud": r.URL.Query().Get("audience")}))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	reply(w, map[string]any{"value": token})
 }
 
 // mint makes a token of the claims in the request, for trying by hand.

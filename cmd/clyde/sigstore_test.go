@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/clydepm/clyde-registry/pkg/signing/sigstoretest"
+)
+
+// TestSigstoreScript runs testdata/sigstore against a whole sigstore of real
+// programs on this machine; without them it is skipped.
+func TestSigstoreScript(t *testing.T) {
+	t.Parallel()
+	tools := os.Getenv("CLYDE_TOOLS")
+	if home, err := os.UserHomeDir(); tools == "" && err == nil {
+		tools = filepath.Join(home, ".cache", "clyde-tools", "bin")
+	}
+	for _, name := range sigstoretest.Tools {
+		if _, err := os.Stat(filepath.Join(tools, name)); err != nil {
+			t.Skipf("%s is not in %s: `make test/sigstore` builds it", name, tools)
+		}
+	}
+	p := scriptParams("sigstore")
+	stacks := stacks{tools: tools}
+	p.Cmds["sigstack"], p.Cmds["unstack"], p.Cmds["unjob"], p.Cmds["template"] = stacks.start, stacks.stop, scriptUnjob, scriptTemplate
+	testscript.Run(t, p)
+}
+
+// stacks are the sigstores of scripts.
+type stacks struct {
+	tools string
+	mu    sync.Mutex
+	by    map[*testscript.TestScript]*sigstoretest.Stack
+}
+
+// start is "sigstack": it runs a sigstore, sets the variables of a job at
+// GitHub, and writes the tokens alice.tok and run.tok.
+func (s *stacks) start(ts *testscript.TestScript, _ bool, _ []string) {
+	dir := filepath.Join(ts.Getenv("WORK"), ".sigstore")
+	ts.Check(os.MkdirAll(dir, 0o700))
+	st, err := sigstoretest.Start(context.Background(), s.tools, dir)
+	ts.Check(err)
+	s.mu.Lock()
+	if s.by == nil {
+		s.by = map[*testscript.TestScript]*sigstoretest.Stack{}
+	}
+	s.by[ts] = st
+	s.mu.Unlock()
+	ts.Defer(st.Close)
+	alice, err := st.People.Token(sigstoretest.Person("alice@example.com"))
+	ts.Check(err)
+	run, err := st.Actions.Token(sigstoretest.Workflow(nil))
+	ts.Check(err)
+	for name, data := range map[string]string{
+		"trusted_root.json": string(st.TrustedRoot), "signing_config.json": string(st.SigningConfig), "alice.tok": alice, "run.tok": run,
+	} {
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(data), 0o600))
+	}
+	for name, value := range map[string]string{
+		"PEOPLE": st.People.URL, "ACTIONS": st.Actions.URL, "CLYDE_SIGNING_CONFIG": ts.MkAbs("signing_config.json"),
+		"CLYDE_TRUSTED_ROOT": ts.MkAbs("trusted_root.json"), idTokenURLVar: st.Actions.URL + "/runner?api-version=2.0", idTokenTokenVar: sigstoretest.RunnerSecret,
+	} {
+		ts.Setenv(name, value)
+	}
+}
+
+// stop is "unstack": the sigstore ends.
+func (s *stacks) stop(ts *testscript.TestScript, _ bool, _ []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.by[ts] == nil {
+		ts.Check(errors.New("unstack without sigstack"))
+	}
+	s.by[ts].Close()
+}
+
+// scriptUnjob is "unjob": no CI provider vouches any more.
+func scriptUnjob(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Setenv(idTokenURLVar, "")
+	ts.Setenv(idTokenTokenVar, "")
+}
+
+// scriptTemplate is "template IN OUT": OUT is IN with $PEOPLE and $ACTIONS
+// filled in.
+func scriptTemplate(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: template IN OUT")
+	}
+	text := strings.NewReplacer("$PEOPLE", ts.Getenv("PEOPLE"), "$ACTIONS", ts.Getenv("ACTIONS")).Replace(ts.ReadFile(args[0]))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
+}
