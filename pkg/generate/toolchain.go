@@ -51,11 +51,22 @@ if(CMAKE_FIND_ROOT_PATH OR CMAKE_SYSROOT OR CMAKE_STAGING_PREFIX)
   list(APPEND CMAKE_FIND_ROOT_PATH "${clyde_deps}")
 endif()
 
+# What an earlier install offered and this one does not is fetched again.
+get_cmake_property(clyde_cached CACHE_VARIABLES)
+foreach(clyde_variable IN LISTS clyde_cached)
+  if(clyde_variable MATCHES "^FETCHCONTENT_SOURCE_DIR_")
+    string(FIND "${${clyde_variable}}" "${clyde_deps}/cmake/fetch/" clyde_at)
+    if(clyde_at EQUAL 0 AND NOT EXISTS "${${clyde_variable}}")
+      unset(${clyde_variable} CACHE)
+    endif()
+  endif()
+endforeach()
+
 foreach(clyde_name IN ITEMS
 ` + found.String() + `)
   string(TOUPPER "${clyde_name}" clyde_upper)
-  if(NOT DEFINED FETCHCONTENT_SOURCE_DIR_${clyde_upper})
-    set(FETCHCONTENT_SOURCE_DIR_${clyde_upper} "${clyde_deps}/cmake/fetch/${clyde_name}" CACHE PATH "Where FetchContent finds ${clyde_name}, instead of fetching it")
+  if("${FETCHCONTENT_SOURCE_DIR_${clyde_upper}}" STREQUAL "") # FetchContent leaves it so when it has fetched
+    set(FETCHCONTENT_SOURCE_DIR_${clyde_upper} "${clyde_deps}/cmake/fetch/${clyde_name}" CACHE PATH "Where FetchContent finds ${clyde_name}, instead of fetching it" FORCE)
   endif()
   if(CMAKE_FIND_PACKAGE_REDIRECTS_DIR)
     foreach(clyde_part IN ITEMS config config-version)
