@@ -28,6 +28,7 @@ var layer = map[string]int{
 	"pkg/jobs":                10,
 	"pkg/limits":              10, // counts; knows neither what nor whom
 	"pkg/keylock":             10, // a mutex for each key
+	"pkg/filelock":            10, // the same between processes
 	"pkg/markdown":            10,
 	"pkg/resolve":             10,
 	"pkg/resolve/resolvetest": 11,
@@ -55,6 +56,7 @@ var layer = map[string]int{
 	"pkg/account/signin":            31, // who a provider vouched for
 	"pkg/account/signin/signintest": 32,
 	"pkg/notice":                    21, // mail about what the log and the feed say
+	"pkg/install":                   30, // packages in a project; never asks for more than bytes by digest
 	"pkg/content":                   30,
 	"pkg/catalog":                   31, // asks account and content
 	"pkg/ingest":                    31,

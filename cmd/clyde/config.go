@@ -20,6 +20,7 @@ func newConfig(a *app) *cobra.Command {
 			"  registry   address of the registry, as --registry takes it\n" +
 			"  progress   auto, plain or none\n" +
 			"  key        private key that sign and publish --sign use\n" +
+			"  store      folder of what clyde install keeps\n" +
 			"  registries.NAMESPACE   address of the registry that the namespace comes from, where it is another\n\n" +
 			"Flags and the environment win over it. Credentials are not kept here: see clyde login.",
 		Args: cobra.ArbitraryArgs,

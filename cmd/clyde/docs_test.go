@@ -54,14 +54,14 @@ func TestReference(t *testing.T) {
 	}
 	checkFlags(t, "clyde", root.PersistentFlags(), doc)
 	for _, code := range []int{
-		exitOK, exitError, exitUsage, exitNotFound, exitNoVersion, exitDenied, exitUnverified,
+		exitOK, exitError, exitUsage, exitBuild, exitNotFound, exitNoVersion, exitDenied, exitUnverified,
 		exitUnavailable, exitConflict, exitInvalid, exitInterrupted,
 	} {
 		if !strings.Contains(doc, "\n| "+strconv.Itoa(code)+" | ") {
 			t.Errorf("docs/cli.md does not have the exit status %d", code)
 		}
 	}
-	for _, v := range []string{tokenVar, keyVar, "CLYDE_REGISTRY", "CLYDE_CONFIG", "CLYDE_KEY_PASSWORD", "SOURCE_DATE_EPOCH", "DOCKER_CONFIG", "NO_COLOR"} {
+	for _, v := range []string{tokenVar, keyVar, storeVar, "CLYDE_REGISTRY", "CLYDE_CONFIG", "CLYDE_KEY_PASSWORD", "SOURCE_DATE_EPOCH", "DOCKER_CONFIG", "NO_COLOR"} {
 		if !strings.Contains(doc, "`"+v+"`") {
 			t.Errorf("docs/cli.md does not have the variable %s", v)
 		}

@@ -10,15 +10,17 @@ import (
 	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/install"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
 
-// Exit statuses. Scripts rely on these numbers; docs/cli.md lists them. 3 and
-// 4 are the Clyde build client's, 6 and 11 those of commands still to come.
+// Exit statuses. Scripts rely on these numbers; docs/cli.md lists them. 4 is the
+// Clyde build client's, 11 that of commands still to come.
 const (
 	exitOK          = 0
 	exitError       = 1
 	exitUsage       = 2
+	exitBuild       = 3 // a package could not be built
 	exitNotFound    = 5
 	exitNoVersion   = 6 // no version fits, or requirements that exclude each other
 	exitDenied      = 7
@@ -85,6 +87,8 @@ func status(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, install.ErrBuild):
+		return exitBuild
 	case errors.Is(err, clyde.ErrUnverified):
 		return exitUnverified
 	case errors.Is(err, errNoVersion), isUnsatisfiable(err):

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
@@ -66,6 +67,7 @@ func scriptParams(dir string) testscript.Params {
 			"person":     scriptPerson,
 			"approve":    scriptApprove,
 			"deny":       scriptDeny,
+			"flip":       scriptFlip,
 		},
 	}
 }
@@ -130,6 +132,24 @@ func startServer(dir, issuer string) (_ *server.Server, url, token string, stop 
 		cancel()
 		return errors.Join(<-done, s.Close())
 	}, nil
+}
+
+// scriptFlip is "flip DIR": it changes one bit of every header below a folder.
+func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: flip DIR")
+	}
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".h" {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		b[0] ^= 1
+		return errors.Join(os.Chmod(path, 0o644), os.WriteFile(path, b, 0o444))
+	}))
 }
 
 // scriptForeign is "foreign": it starts an OCI registry that is not ours and

@@ -31,6 +31,7 @@ type settings struct {
 	Registry string `yaml:"registry,omitempty"` // address, as --registry takes it
 	Progress string `yaml:"progress,omitempty"` // auto | plain | none
 	Key      string `yaml:"key,omitempty"`      // private key that publish --sign and sign use
+	Store    string `yaml:"store,omitempty"`    // folder of the packages that installing keeps
 	// Registries are the addresses of the registries that namespaces come from,
 	// where it is not Registry.
 	Registries map[string]string `yaml:"registries,omitempty"`
@@ -56,6 +57,7 @@ func fields() []field {
 		}),
 		text("progress", func(s *settings) *string { return &s.Progress }, checkProgress),
 		text("key", func(s *settings) *string { return &s.Key }, func(string) error { return nil }),
+		text("store", func(s *settings) *string { return &s.Store }, checkStore),
 	}
 }
 
@@ -94,6 +96,13 @@ func bindingField(ns string) (field, error) {
 			s.Registries[ns] = v
 		},
 	}, nil
+}
+
+func checkStore(v string) error {
+	if v != "" && !filepath.IsAbs(v) {
+		return clyde.Errorf(clyde.ErrInvalid, "%q is not an absolute path", v)
+	}
+	return nil
 }
 
 func checkProgress(v string) error {

@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/filelock"
 )
 
 // partSuffix marks a file that is not complete.
@@ -36,7 +37,7 @@ func (c *Client) FetchBlob(ctx context.Context, repo string, d ocispec.Descripto
 	}
 	defer release()
 	m := &gauge{tell: progress}
-	if holds(path, d) {
+	if Holds(path, d) {
 		m.reach(d.Size)
 		return nil
 	}
@@ -113,8 +114,8 @@ func (m *gauge) reach(off int64) {
 	}
 }
 
-// holds reports whether the file at path is the blob.
-func holds(path string, d ocispec.Descriptor) bool {
+// Holds reports whether the file at path is the blob d, every byte of it.
+func Holds(path string, d ocispec.Descriptor) bool {
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != d.Size {
 		return false
@@ -147,7 +148,7 @@ func openPart(path string) (*part, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !lockFile(f) {
+		if !filelock.Try(f, false) {
 			if err := f.Close(); err != nil {
 				return nil, err
 			}

@@ -101,15 +101,17 @@ func (r ignoreRules) match(p string, dir bool) (ignored, decided bool) {
 	return false, false
 }
 
-// globs are the patterns of files.include or files.exclude. They count from
+// Globs are the patterns of files.include or files.exclude. They count from
 // the root; one that matches a directory stands for all in it.
-type globs []*regexp.Regexp
+type Globs []*regexp.Regexp
 
-func parseGlobs(patterns []string) (globs, error) {
+// ParseGlobs reads patterns as package.yaml has them: those of files, and of
+// sources.
+func ParseGlobs(patterns []string) (Globs, error) {
 	if len(patterns) > maxPatterns {
-		return nil, clyde.Errorf(clyde.ErrTooLarge, "files has more than %d patterns", maxPatterns).WithCode("too_large")
+		return nil, clyde.Errorf(clyde.ErrTooLarge, "more than %d patterns", maxPatterns).WithCode("too_large")
 	}
-	var g globs
+	var g Globs
 	for _, p := range patterns {
 		clean := strings.TrimSuffix(strings.TrimPrefix(p, "./"), "/")
 		if clean == "." || clean == "" {
@@ -124,7 +126,8 @@ func parseGlobs(patterns []string) (globs, error) {
 	return g, nil
 }
 
-func (g globs) match(p string) bool {
+// Match reports whether one of the patterns matches a slash path.
+func (g Globs) Match(p string) bool {
 	return slices.ContainsFunc(g, func(re *regexp.Regexp) bool { return re.MatchString(p) })
 }
 
@@ -226,7 +229,7 @@ func badGlob(glob, why string) *clyde.Error {
 // chooser decides what of a directory is packed.
 type chooser struct {
 	rules            ignoreRules
-	include, exclude globs
+	include, exclude Globs
 	always           []string // packed though include does not name them
 	all              bool     // everything is packed, whatever it is called
 }
@@ -241,7 +244,7 @@ func newChooser(dir fs.FS, m *clyde.Manifest, always []string) (*chooser, error)
 	if c.rules, err = parseIgnore(string(text)); err != nil {
 		return nil, err
 	}
-	if c.include, err = parseGlobs(m.Files.Include); err != nil {
+	if c.include, err = ParseGlobs(m.Files.Include); err != nil {
 		return nil, err
 	}
 	first, err := parseIgnore(installed)
@@ -249,7 +252,7 @@ func newChooser(dir fs.FS, m *clyde.Manifest, always []string) (*chooser, error)
 		return nil, err
 	}
 	c.rules = append(first, c.rules...)
-	c.exclude, err = parseGlobs(m.Files.Exclude)
+	c.exclude, err = ParseGlobs(m.Files.Exclude)
 	return c, err
 }
 
@@ -258,7 +261,7 @@ func (c *chooser) dir(p string, entries []fs.DirEntry) bool {
 	if c.all {
 		return true
 	}
-	if slices.Contains(versionControl, path.Base(p)) || c.exclude.match(p) {
+	if slices.Contains(versionControl, path.Base(p)) || c.exclude.Match(p) {
 		return false
 	}
 	if ignored, decided := c.rules.match(p, true); decided {
@@ -272,18 +275,18 @@ func (c *chooser) file(p string) bool {
 	if c.all {
 		return true
 	}
-	if slices.Contains(versionControl, path.Base(p)) || c.exclude.match(p) {
+	if slices.Contains(versionControl, path.Base(p)) || c.exclude.Match(p) {
 		return false
 	}
 	if ignored, _ := c.rules.match(p, false); ignored {
 		return false
 	}
-	return len(c.include) == 0 || c.include.match(p) || slices.Contains(c.always, p) || isLicense(p)
+	return len(c.include) == 0 || c.include.Match(p) || slices.Contains(c.always, p) || IsLicense(p)
 }
 
-// isLicense reports whether p is, by its name, a license at the root: what is
+// IsLicense reports whether p is, by its name, a license at the root: what is
 // packed without one nobody may use.
-func isLicense(p string) bool {
+func IsLicense(p string) bool {
 	name, _, _ := strings.Cut(strings.ToLower(p), ".")
 	name, _, _ = strings.Cut(name, "-")
 	return !strings.Contains(p, "/") && slices.Contains([]string{"license", "licence", "copying", "copyright", "notice", "unlicense"}, name)

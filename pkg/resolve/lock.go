@@ -131,9 +131,9 @@ func (w Want) follow(e *Edge, traits map[string]string) bool {
 	return q.counts(w.Platform, func(t string) (string, bool) { return traits[t], true }) != clyde.False
 }
 
-// edges returns the edges of a package that count; the zero Name is the
-// project.
-func (l *Lock) edges(n clyde.Name, w Want) []Edge {
+// Edges returns the requirements of a package that count as w says, by kind and
+// name; the zero Name is the project.
+func (l *Lock) Edges(n clyde.Name, w Want) []Edge {
 	all, traits := l.Requires, l.Traits
 	if !n.IsZero() {
 		p := l.Packages[n]
@@ -162,7 +162,7 @@ func (l *Lock) Needed(w Want) []clyde.Name {
 			return
 		}
 		seen[n] = true
-		for _, e := range l.edges(n, w) {
+		for _, e := range l.Edges(n, w) {
 			visit(e.Name)
 		}
 		if !n.IsZero() && l.Packages[n] != nil {

@@ -315,7 +315,7 @@ func (p *lockParser) document(n *yaml.Node) error {
 	}
 	slices.SortStableFunc(p.l.Requires, compareEdges)
 	for _, name := range append([]clyde.Name{{}}, p.l.Names()...) {
-		for _, e := range p.l.edges(name, Want{Dev: true}) {
+		for _, e := range p.l.Edges(name, Want{Dev: true}) {
 			if p.l.Packages[e.Name] == nil {
 				return p.bad(nil, "%s is required and not among the packages", e.Name)
 			}

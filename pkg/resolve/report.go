@@ -75,7 +75,7 @@ func (l *Lock) Outdated(ctx context.Context, src Source) ([]Outdated, error) {
 func (l *Lock) users() map[clyde.Name][]clyde.Name {
 	users := map[clyde.Name][]clyde.Name{}
 	for _, n := range append([]clyde.Name{{}}, l.Names()...) {
-		for _, e := range l.edges(n, Want{Dev: true}) {
+		for _, e := range l.Edges(n, Want{Dev: true}) {
 			if us := users[e.Name]; len(us) == 0 || us[len(us)-1] != n {
 				users[e.Name] = append(us, n)
 			}
@@ -90,7 +90,7 @@ func (l *Lock) allow(users []clyde.Name, n clyde.Name, v clyde.Version) bool {
 		return r.Contains(v)
 	}
 	for _, who := range users {
-		for _, e := range l.edges(who, Want{Dev: true}) {
+		for _, e := range l.Edges(who, Want{Dev: true}) {
 			if e.Name == n && !e.Range.Contains(v) {
 				return false
 			}
@@ -131,7 +131,7 @@ func (l *Lock) Why(name clyde.Name, w Want) ([][]Step, error) {
 	for len(queue) > 0 {
 		n := queue[0]
 		queue = queue[1:]
-		for _, e := range l.edges(n, w) {
+		for _, e := range l.Edges(n, w) {
 			p := l.Packages[e.Name]
 			if p == nil {
 				continue
@@ -223,7 +223,7 @@ type treeWriter struct {
 }
 
 func (t *treeWriter) children(n clyde.Name, indent string, depth int) {
-	edges := t.l.edges(n, t.o.Want)
+	edges := t.l.Edges(n, t.o.Want)
 	for i := range edges {
 		e := &edges[i]
 		p := t.l.Packages[e.Name]
@@ -239,7 +239,7 @@ func (t *treeWriter) children(n clyde.Name, indent string, depth int) {
 			t.b.WriteString("  from " + p.Local)
 		}
 		t.b.WriteString(remark(e.Kind, e.When))
-		more := len(t.l.edges(e.Name, t.o.Want)) > 0
+		more := len(t.l.Edges(e.Name, t.o.Want)) > 0
 		switch {
 		case more && t.shown[e.Name]:
 			t.b.WriteString(" (*)\n")

@@ -152,14 +152,16 @@ func (s *Source) start(ctx context.Context, name clyde.Name) *flight {
 	if s.closed || len(s.flights) > resolve.MaxPackages {
 		return nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	own, cancel := context.WithCancel(ctx)
 	f := &flight{done: make(chan struct{}), cancel: cancel}
 	s.flights[name] = f
 	s.work.Go(func() {
 		defer cancel()
-		f.cands, f.err = s.load(ctx, name)
+		f.cands, f.err = s.load(own, name)
 		close(f.done)
-		s.Prefetch(ctx, ahead(f.cands)...)
+		if own.Err() == nil { // those are read for longer than this one is
+			s.Prefetch(ctx, ahead(f.cands)...)
+		}
 	})
 	return f
 }

@@ -1,0 +1,366 @@
+package install
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/filelock"
+	"github.com/clydepm/clyde-registry/pkg/generate"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
+)
+
+// fetchesAtOnce is how many packages are fetched and unpacked side by side.
+// Ours: what the connections of one client carry.
+const fetchesAtOnce = 4
+
+// DepsFolder is where a project's packages go, below its root: where the Clyde
+// client looks for them.
+const DepsFolder = "deps"
+
+// How says how a package came to be in the store.
+type How string
+
+// The ways.
+const (
+	Stored   How = "stored"   // it was there
+	Headers  How = "headers"  // nothing had to be built
+	Compiled How = "source"   // built from source
+	Fetched  How = "prebuilt" // a binary that fits this machine
+)
+
+// Options says what to install, where, and how.
+type Options struct {
+	Project   string // root of the work tree; folders of local requirements count from here
+	Deps      string // folder to fill; "" is DepsFolder in Project
+	Lock      *resolve.Lock
+	Platform  resolve.Platform
+	Dev       bool   // with dev_requires
+	NoBuild   bool   // nothing may be built from source
+	BuildType string // "" is Release
+	Jobs      int    // compilers at once; 0 is the number of processors
+	Offline   bool   // nothing is fetched
+	Toolchain Toolchain
+
+	// Origin says where a package of a registry is fetched from. Several
+	// goroutines call it.
+	Origin func(ctx context.Context, name clyde.Name, registry string) (Origin, error)
+	// Check is asked about every package of a registry before anything of it
+	// is used, and refuses with an error; "signed by" is remembered in Result.
+	// Nil accepts all. Policy names what it asks for: another Policy asks anew.
+	Check  func(ctx context.Context, name clyde.Name, p *resolve.LockedPackage) (signedBy string, err error)
+	Policy string
+	// Prebuilt is asked for a binary before a package is built. Nil has none.
+	Prebuilt Prebuilt
+	// Generate writes the files of build systems once the packages are there,
+	// and returns their slash paths below the deps folder.
+	Generate func(generate.Project) (written []string, err error)
+
+	// Begin is told of every transfer; nil is told nothing.
+	Begin func(label string, total int64) (add func(delta int64), end func(ok bool))
+	Say   func(format string, args ...any) // what is going on, a line each; nil: silence
+	Log   io.Writer                        // output of builds as it comes; nil: only to their logs
+}
+
+// Result is what an installation did.
+type Result struct {
+	Deps     string    // folder, absolute
+	Packages []Package // those that others need first
+	Removed  []string  // packages that were there and are not needed any more
+	Current  bool      // there was nothing to do
+}
+
+// Package is one package of a Result.
+type Package struct {
+	Name     clyde.Name
+	Version  clyde.Version
+	Digest   string // of the manifest; "" of a local one
+	Dir      string // slash path below Deps
+	How      How
+	Change   Change
+	SignedBy string
+}
+
+// Change says what happened to a package's folder.
+type Change string
+
+// The changes.
+const (
+	Kept    Change = "kept"
+	Added   Change = "added"
+	Updated Change = "updated"
+)
+
+// Prebuilt looks for a binary of a package that fits this machine. Where there
+// is none, whyNot is a sentence about it.
+type Prebuilt func(ctx context.Context, name clyde.Name, p *resolve.LockedPackage) (d *ocispec.Descriptor, whyNot string, err error)
+
+type installer struct {
+	o      *Options
+	store  *Store
+	byName map[clyde.Name]*pkg
+	order  []*pkg // those that others need first
+	signed map[clyde.Name]string
+}
+
+// Run makes the deps folder hold what the lock file says, for one platform, and
+// nothing else that an earlier Run put there. It changes a package's folder
+// whole or not at all; what fails leaves the others as they are, and running it
+// again goes on from there. Errors about packages are *clyde.Error.
+func Run(ctx context.Context, s *Store, o Options) (_ *Result, err error) {
+	o.setDefaults()
+	if err := os.MkdirAll(filepath.Join(o.Deps, stateFolder), 0o755); err != nil {
+		return nil, err
+	}
+	mine, err := filelock.Lock(ctx, filepath.Join(o.Deps, stateFolder, "lock"), false, func() { o.Say("waiting for another clyde that installs here") })
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, mine.Close()) }()
+	release, err := s.use(ctx, func() { o.Say("waiting for a clyde that cleans the store") })
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+
+	in := &installer{o: &o, store: s, signed: map[clyde.Name]string{}}
+	if err := in.graph(); err != nil {
+		return nil, err
+	}
+	print := in.fingerprint()
+	if res := in.current(print); res != nil {
+		return res, nil
+	}
+	if err := in.fetch(ctx); err != nil {
+		return nil, err
+	}
+	for _, p := range in.order {
+		if err := in.build(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return in.lay(print)
+}
+
+func (o *Options) setDefaults() {
+	if o.Deps == "" {
+		o.Deps = filepath.Join(o.Project, DepsFolder)
+	}
+	if o.BuildType == "" {
+		o.BuildType = Release
+	}
+	if o.Begin == nil {
+		o.Begin = func(string, int64) (func(int64), func(bool)) { return func(int64) {}, func(bool) {} }
+	}
+	if o.Say == nil {
+		o.Say = func(string, ...any) {}
+	}
+	if o.Generate == nil {
+		o.Generate = func(generate.Project) ([]string, error) { return nil, nil }
+	}
+}
+
+func (in *installer) waiting(p *pkg) func() {
+	return func() { in.o.Say("waiting for another clyde that has %s in hand", p) }
+}
+
+// graph finds what the project needs on its platform.
+func (in *installer) graph() error {
+	all := resolve.Want{Platform: &in.o.Platform, Dev: in.o.Dev}
+	linked := all
+	linked.NoBuild = true
+	in.byName = map[clyde.Name]*pkg{}
+	for _, n := range in.o.Lock.Needed(all) {
+		p := &pkg{name: n, locked: in.o.Lock.Packages[n]}
+		in.byName[n], in.order = p, append(in.order, p)
+	}
+	for _, n := range in.o.Lock.Needed(linked) {
+		in.byName[n].linked = true
+	}
+	for _, e := range in.o.Lock.Edges(clyde.Name{}, linked) {
+		in.byName[e.Name].direct = true
+	}
+	built := map[*pkg]bool{}
+	for _, p := range in.order {
+		for _, e := range in.o.Lock.Edges(p.name, all) {
+			d := in.byName[e.Name]
+			if !built[d] {
+				return clyde.Errorf(clyde.ErrConflict, "%s and %s require each other, so that neither can be built first", p.name, d.name).WithCode("circle").
+					Fix("ask their publishers to take what both need into a package of its own")
+			}
+			if e.Kind == resolve.Build {
+				p.tools = append(p.tools, d)
+			} else {
+				p.deps = append(p.deps, d)
+			}
+		}
+		built[p] = true
+	}
+	return nil
+}
+
+// fetch reads what every package says about itself, several at a time, and
+// unpacks those that will not come out of the store.
+func (in *installer) fetch(ctx context.Context) error {
+	errs := make([]error, len(in.order))
+	signed := make([]string, len(in.order))
+	// One failure does not end the others, so that the error is the same each
+	// time: that of the first in order.
+	var all errgroup.Group
+	all.SetLimit(fetchesAtOnce)
+	for i, p := range in.order {
+		all.Go(func() error {
+			if in.o.Check != nil && p.locked.Local == "" {
+				if signed[i], errs[i] = in.o.Check(ctx, p.name, p.locked); errs[i] != nil {
+					return nil
+				}
+			}
+			errs[i] = in.describe(ctx, p)
+			return nil
+		})
+	}
+	_ = all.Wait()
+	if err := firstOf(ctx, errs); err != nil {
+		return err
+	}
+	for i, p := range in.order {
+		in.signed[p.name] = signed[i]
+	}
+	// Keys are known now: what is in the store needs no source.
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(fetchesAtOnce)
+	for i, p := range in.order {
+		if _, err := in.store.Entry(Built, in.key(p)); err == nil {
+			continue
+		}
+		g.Go(func() error {
+			_, errs[i] = in.tree(gctx, p)
+			return errs[i]
+		})
+	}
+	_ = g.Wait()
+	return firstOf(ctx, errs)
+}
+
+// firstOf returns the first error that is not the others' being given up.
+func firstOf(ctx context.Context, errs []error) error {
+	var given error
+	for _, err := range errs {
+		if err != nil && !(errors.Is(err, context.Canceled) && ctx.Err() == nil) {
+			return err
+		}
+		given = errors.Join(given, err)
+	}
+	return given
+}
+
+// fingerprint covers everything that decides what the deps folder holds, but
+// for the contents of local folders. Where it and the folders are as the last
+// Run left them there is nothing to do. It is "" where that cannot be known.
+func (in *installer) fingerprint() string {
+	for _, p := range in.order {
+		if p.locked.Local != "" {
+			return ""
+		}
+	}
+	type one struct {
+		Name   clyde.Name
+		Digest string
+		Traits map[string]string `json:",omitempty"` // one from a file has no empty maps
+		Linked bool
+		Direct bool
+		Deps   []clyde.Name
+	}
+	doc := struct {
+		Format                   int
+		Platform                 resolve.Platform
+		BuildType, Stamp, Policy string
+		Packages                 []one
+	}{stateVersion, in.o.Platform, in.o.BuildType, in.o.Toolchain.Stamp, in.o.Policy, nil}
+	for _, p := range in.order {
+		o := one{p.name, p.locked.Digest, p.locked.Traits, p.linked, p.direct, nil}
+		for _, d := range slices.Concat(p.deps, p.tools) {
+			o.Deps = append(o.Deps, d.name)
+		}
+		doc.Packages = append(doc.Packages, o)
+	}
+	return sumJSON(doc)
+}
+
+func sumJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // text and numbers always encode
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// keyFormat changes when the same inputs are built in another way.
+const keyFormat = 1
+
+// key names the built tree of a package by all that goes into it. Headers alone
+// are the same for every compiler.
+func (in *installer) key(p *pkg) string {
+	if p.key != "" {
+		return p.key
+	}
+	type dep struct{ Name, Key string }
+	doc := struct {
+		Format          int
+		Name            clyde.Name
+		Archive, Config string
+		System          string
+		Platform        resolve.Platform
+		Toolchain       Toolchain
+		BuildType       string
+		Traits          map[string]string `json:",omitempty"`
+		Deps            []dep
+	}{Format: keyFormat, Name: p.name, Archive: p.archive.Digest.String(), Config: sumBytes(p.config), Traits: p.locked.Traits}
+	if !p.headersOnly() {
+		doc.System = p.manifest.Build.System
+		doc.Platform, doc.Toolchain, doc.BuildType = in.o.Platform, in.o.Toolchain, in.o.BuildType
+		for _, d := range slices.Concat(p.deps, p.tools) {
+			doc.Deps = append(doc.Deps, dep{d.name.String(), in.key(d)})
+		}
+	}
+	p.key = sumJSON(doc)
+	return p.key
+}
+
+func sumBytes(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// build puts the built tree of a package into the store, if it is not there.
+func (in *installer) build(ctx context.Context, p *pkg) (err error) {
+	e := Entry{Kind: Built, Key: in.key(p), Label: p.String()}
+	if !p.headersOnly() {
+		e.Label += " (" + in.o.BuildType + ", " + in.o.Toolchain.String() + ")"
+	}
+	p.how = Stored
+	p.entry, _, err = in.store.made(ctx, e, in.waiting(p), func(files string) error {
+		if p.headersOnly() {
+			p.how = Headers
+			return in.headers(ctx, p, files)
+		}
+		p.how = Compiled
+		return in.compile(ctx, p, e.Key, files)
+	})
+	if errors.Is(err, fs.ErrNotExist) && clyde.AsError(err) == nil {
+		return damaged(p.String(), err.Error())
+	}
+	return err
+}
