@@ -18,10 +18,6 @@ import (
 const (
 	DeviceFor      = 15 * time.Minute
 	DeviceInterval = 5 * time.Second // between two polls (RFC 8628, 3.2)
-	deviceBurst    = 10              // codes asked for from one address
-	deviceEach     = time.Minute     // one more
-	guessBurst     = 20              // codes typed by one account
-	guessEach      = time.Minute
 	userCodeLen    = 8
 	// MaxDeviceToken is the longest that a token made so lasts: nobody reviews
 	// what a laptop holds.
@@ -62,9 +58,8 @@ func (a *Accounts) AskDevice(ctx context.Context, name string, scopes []Scope, l
 
 func (a *Accounts) askDevice(ctx context.Context, name string, scopes []Scope, lasts time.Duration, from From) (c DeviceCode, err error) {
 	now := a.now().UTC()
-	key := "device:" + network64(from.Addr)
-	if wait := a.throttle.take(key, deviceBurst, deviceEach, key+":", deviceBurst, deviceEach); wait > 0 {
-		return c, clyde.Errorf(clyde.ErrRateLimited, "too many sign ins were begun from here; try again in %d seconds", int(wait/time.Second)+1).WithCode("login_throttled")
+	if err := a.spend(from, "too many sign ins were begun from here", spending{deviceAsk, network64(from.Addr)}); err != nil {
+		return c, err
 	}
 	c = DeviceCode{Secret: devicePrefix + rand.Text() + rand.Text(), UserCode: newUserCode(), Expires: now.Add(DeviceFor)}
 	return c, a.db.AddDevice(ctx, store.Device{
@@ -127,9 +122,8 @@ func (a *Accounts) FindDevice(ctx context.Context, p Principal, code string) (d 
 	if err := requireSession(p, "approving a command line"); err != nil {
 		return d, err
 	}
-	key := "code:" + p.Login
-	if wait := a.throttle.take(key, guessBurst, guessEach, "code:"+network64(p.Addr), guessBurst, guessEach); wait > 0 {
-		return d, clyde.Errorf(clyde.ErrRateLimited, "too many codes were tried; try again in %d seconds", int(wait/time.Second)+1).WithCode("login_throttled")
+	if err := a.spend(From{}, "too many codes were tried", spending{deviceCode, p.Login}, spending{deviceCodeAddress, network64(p.Addr)}); err != nil {
+		return d, err
 	}
 	v, err := a.device(ctx, code)
 	if err != nil {

@@ -7,10 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
-	"sync"
-	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -33,17 +30,6 @@ const (
 	argonLanes  = 1
 	argonSalt   = 16 // bytes
 	argonKey    = 32 // bytes
-)
-
-// Limits of signing in by password. Ours: a person who mistypes is not held up,
-// and a guesser gets some thousand tries a day.
-const (
-	loginBurst  = 10
-	loginEach   = time.Minute // one more try for a login
-	addrBurst   = 20
-	addrEach    = 30 * time.Second // one more try for an address
-	maxBuckets  = 10000
-	ipv6Network = 64 // bits: what one person has
 )
 
 var b64 = base64.RawStdEncoding
@@ -143,10 +129,11 @@ func checkPassword(s string) error {
 // login that is unknown, one without a password and a wrong password are the
 // same clyde.ErrUnauthenticated with code "login_failed", after the same work.
 // Too many tries are clyde.ErrRateLimited, for unknown logins too.
-func (a *Accounts) CheckPassword(ctx context.Context, login, password string, addr netip.Addr) (_ store.Account, err error) {
+func (a *Accounts) CheckPassword(ctx context.Context, login, password string, from From) (_ store.Account, err error) {
 	defer clyde.Wrap(&err, "account.CheckPassword")
-	if wait := a.throttle.take("login:"+strings.ToLower(login), loginBurst, loginEach, "addr:"+network64(addr), addrBurst, addrEach); wait > 0 {
-		return store.Account{}, clyde.Errorf(clyde.ErrRateLimited, "too many tries to sign in; try again in %d seconds", int(wait/time.Second)+1).WithCode("login_throttled")
+	who := strings.ToLower(login[:min(len(login), clyde.MaxNamespaceLen+1)]) // no login is as long
+	if err := a.spend(from, "too many tries to sign in", spending{signInLogin, who}, spending{signInAddress, network64(from.Addr)}); err != nil {
+		return store.Account{}, err
 	}
 	acct, err := a.db.AccountByLogin(ctx, login)
 	if err != nil && !errors.Is(err, clyde.ErrNotFound) {
@@ -162,69 +149,6 @@ func (a *Accounts) CheckPassword(ctx context.Context, login, password string, ad
 	if !ok {
 		return store.Account{}, clyde.Errorf(clyde.ErrUnauthenticated, "the login or the password is wrong").WithCode("login_failed")
 	}
-	a.throttle.forget("login:" + strings.ToLower(login))
+	a.limits.Fill(signInLogin, who)
 	return acct, nil
-}
-
-// network64 is what counts as one address.
-func network64(addr netip.Addr) string {
-	addr = addr.Unmap()
-	if addr.Is6() {
-		if p, err := addr.Prefix(ipv6Network); err == nil {
-			return p.String()
-		}
-	}
-	return addr.String()
-}
-
-// throttle is a set of token buckets.
-type throttle struct {
-	now func() time.Time
-	mu  sync.Mutex
-	m   map[string]bucket
-}
-
-// bucket is full at a time in the past: what is left follows from that.
-type bucket struct{ full time.Time }
-
-// take takes a try from both buckets, or from neither, and returns how long to
-// wait in that case.
-func (t *throttle) take(k1 string, burst1 int, each1 time.Duration, k2 string, burst2 int, each2 time.Duration) time.Duration {
-	now := t.now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.m) >= maxBuckets {
-		for k, b := range t.m {
-			if !b.full.After(now) {
-				delete(t.m, k)
-			}
-		}
-		if len(t.m) >= maxBuckets {
-			clear(t.m) // somebody floods us: the buckets of addresses fill again at once
-		}
-	}
-	if t.m == nil {
-		t.m = map[string]bucket{}
-	}
-	next := func(k string, burst int, each time.Duration) (bucket, time.Duration) {
-		full := t.m[k].full
-		if full.Before(now) {
-			full = now
-		}
-		full = full.Add(each)
-		return bucket{full}, full.Sub(now) - time.Duration(burst)*each
-	}
-	b1, w1 := next(k1, burst1, each1)
-	b2, w2 := next(k2, burst2, each2)
-	if w := max(w1, w2); w > 0 {
-		return w
-	}
-	t.m[k1], t.m[k2] = b1, b2
-	return 0
-}
-
-func (t *throttle) forget(k string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.m, k)
 }

@@ -270,12 +270,12 @@ func TestPasswords(t *testing.T) {
 		t.Errorf("stored %q", acct.Password)
 	}
 	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}) }
-	if got, err := w.CheckPassword(ctx, "ada", word, addr(1)); err != nil || got.ID != acct.ID {
+	if got, err := w.CheckPassword(ctx, "ada", word, account.From{Addr: addr(1)}); err != nil || got.ID != acct.ID {
 		t.Errorf("the right password: %+v, %v", got, err)
 	}
-	_, err1 := w.CheckPassword(ctx, "ada", "wrong horse battery", addr(2))
-	_, err2 := w.CheckPassword(ctx, "nobody-here", word, addr(3))
-	_, err3 := w.CheckPassword(ctx, "nobody-here", "", addr(3))
+	_, err1 := w.CheckPassword(ctx, "ada", "wrong horse battery", account.From{Addr: addr(2)})
+	_, err2 := w.CheckPassword(ctx, "nobody-here", word, account.From{Addr: addr(3)})
+	_, err3 := w.CheckPassword(ctx, "nobody-here", "", account.From{Addr: addr(3)})
 	if codeOf(err1) != "login_failed" || clyde.AsError(err1).Msg != clyde.AsError(err2).Msg || codeOf(err3) != "login_failed" {
 		t.Errorf("wrong password: %v; unknown login: %v, %v; want the same", err1, err2, err3)
 	}
@@ -283,7 +283,7 @@ func TestPasswords(t *testing.T) {
 		var err error
 		n := 0
 		for ; n < 30; n++ {
-			if _, err = w.CheckPassword(ctx, login, "x", addr(100+n)); codeOf(err) != "login_failed" {
+			if _, err = w.CheckPassword(ctx, login, "x", account.From{Addr: addr(100 + n)}); codeOf(err) != "login_failed" {
 				break
 			}
 		}
@@ -292,7 +292,7 @@ func TestPasswords(t *testing.T) {
 		}
 	}
 	w.pass(time.Minute)
-	if _, err := w.CheckPassword(ctx, "ada", word, addr(9)); err != nil {
+	if _, err := w.CheckPassword(ctx, "ada", word, account.From{Addr: addr(9)}); err != nil {
 		t.Errorf("after a minute: %v", err)
 	}
 }

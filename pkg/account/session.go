@@ -38,6 +38,8 @@ const sessionPrefix = "clydes_"
 type From struct {
 	Addr  netip.Addr
 	Agent string // the browser's name for itself
+
+	Tell http.Header // of the answer: gets what is left of limits; may be nil
 }
 
 // FromRequest reads it. RemoteAddr is the caller's: whoever stands in front of

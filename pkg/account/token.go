@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/limits"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -81,9 +82,9 @@ type Accounts struct {
 	touched map[string]time.Time // ID of a token or session → last write of its use
 	known   map[[sha256.Size]byte]knownToken
 
-	throttle throttle
-	admit    Admission     // set before anybody signs in
-	hashing  chan struct{} // one place for each password hashed at a time
+	limits  *limits.Buckets // of signInKinds
+	admit   Admission       // set before anybody signs in
+	hashing chan struct{}   // one place for each password hashed at a time
 }
 
 // New returns Accounts over db; now nil means time.Now.
@@ -93,7 +94,7 @@ func New(db Store, now func() time.Time) *Accounts {
 	}
 	return &Accounts{
 		db: db, now: now, touched: map[string]time.Time{},
-		throttle: throttle{now: now}, hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0))),
+		limits: limits.New(signInKinds(), now), hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0))),
 	}
 }
 

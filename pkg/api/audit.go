@@ -195,7 +195,11 @@ func (s *server) rights() {
 	}, func(ctx context.Context, _ *struct{}) (*limitsOutput, error) {
 		c := callOf(ctx)
 		c.cache = cachePrivate
-		return &limitsOutput{LimitList{s.Buckets.left(c)}}, nil
+		ls := s.Buckets.left(c)
+		if s.Accounts != nil {
+			ls = append(ls, each(s.Accounts.SignInLimits(c.who, account.FromRequest(c.r).Addr), limitView)...)
+		}
+		return &limitsOutput{LimitList{ls}}, nil
 	})
 }
 

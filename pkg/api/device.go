@@ -73,7 +73,9 @@ func (s *server) askDevice(ctx context.Context, in *deviceInput) (*deviceOutput,
 	}
 	c := callOf(ctx)
 	c.cache = cachePrivate
-	d, err := s.beginDevice(ctx, in.Body, sc, lasts, account.FromRequest(c.r))
+	from := account.FromRequest(c.r)
+	from.Tell = c.w.Header()
+	d, err := s.beginDevice(ctx, in.Body, sc, lasts, from)
 	if err != nil {
 		return nil, err
 	}

@@ -118,6 +118,11 @@ func (b *Buckets) Publish(p account.Principal, remote string, isNew bool, h http
 	return b.b.Take(int(k), caller(p, remote), h)
 }
 
+// Report takes a report about a package, filed by the API or on a page.
+func (b *Buckets) Report(p account.Principal, remote string, h http.Header) error {
+	return b.b.Take(int(reports), caller(p, remote), h)
+}
+
 // Search takes a search, which this machine's are not counted as either.
 func (b *Buckets) Search(p account.Principal, remote string, h http.Header) error {
 	if p.Anonymous() && limits.Loopback(remote) {
@@ -137,14 +142,17 @@ func (b *Buckets) left(c *call) []Limit {
 		case pulls:
 			caller = "address " + c.addr
 		}
-		n := b.b.Left(int(k), caller)
-		l := Limit{Name: n.Name, PerSecond: n.Rate.PerSecond}
-		if l.PerSecond > 0 {
-			l.Limit, l.Remaining, l.Reset = n.Rate.Burst, n.Remaining, n.Reset
-		}
-		out = append(out, l)
+		out = append(out, limitView(b.b.Left(int(k), caller)))
 	}
 	return out
+}
+
+func limitView(n limits.Left) Limit {
+	l := Limit{Name: n.Name, PerSecond: n.Rate.PerSecond}
+	if l.PerSecond > 0 {
+		l.Limit, l.Remaining, l.Reset = n.Rate.Burst, n.Remaining, n.Reset
+	}
+	return l
 }
 
 // limit takes a token for this call, or returns the failure that says when to

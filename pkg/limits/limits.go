@@ -134,6 +134,13 @@ func (b *Buckets) Refund(kind int, caller string) {
 	k.tokens = min(k.tokens+1, float64(rate.Burst))
 }
 
+// Fill gives all of a caller's tokens of a kind back.
+func (b *Buckets) Fill(kind int, caller string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.get(key{kind, caller}).tokens = float64(b.kinds[kind].Rate.Burst)
+}
+
 // Left returns what a caller has left of a kind, and takes nothing.
 func (b *Buckets) Left(kind int, caller string) Left {
 	l := Left{Kind: b.kinds[kind]}

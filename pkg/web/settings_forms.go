@@ -183,8 +183,10 @@ func (s *Web) report(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.o.Accounts.MayReport(r.who); err != nil {
-		return err
+	if s.o.Report != nil {
+		if err := s.o.Report(r.who, r.RemoteAddr, w.Header()); err != nil {
+			return err
+		}
 	}
 	f := r.PostForm
 	if _, err := s.o.Moderator.Report(r.Context(), r.who, n, f.Get("version"), f.Get("kind"), f.Get("text")); err != nil {

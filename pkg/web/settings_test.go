@@ -225,7 +225,7 @@ func TestReports(t *testing.T) {
 	if p := root.get("/admin/reports?state=closed"); !strings.Contains(p.body, "removed") {
 		t.Error("the closed report is gone")
 	}
-	for range account.ReportBurst {
+	for range reportBurst {
 		p = eve.post(at, report)
 	}
 	if p.status != 429 {

@@ -116,7 +116,8 @@ func (s *Web) passwordLogin(w http.ResponseWriter, r request) error {
 		login = r.who.Login
 	}
 	from := account.FromRequest(r.Request)
-	acct, err := s.o.Accounts.CheckPassword(r.Context(), login, r.PostFormValue("password"), from.Addr)
+	from.Tell = w.Header()
+	acct, err := s.o.Accounts.CheckPassword(r.Context(), login, r.PostFormValue("password"), from)
 	if err == nil {
 		err = s.letIn(w, r, acct)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account/oidc"
 	"github.com/clydepm/clyde-registry/pkg/account/signin"
 	"github.com/clydepm/clyde-registry/pkg/account/signin/signintest"
+	"github.com/clydepm/clyde-registry/pkg/limits"
 	"github.com/clydepm/clyde-registry/pkg/store"
 	"github.com/clydepm/clyde-registry/pkg/web"
 )
@@ -44,6 +45,9 @@ func (c *clock) pass(d time.Duration) {
 	defer c.mu.Unlock()
 	c.at = c.at.Add(d)
 }
+
+// reportBurst is how many reports somebody may file at once here.
+const reportBurst = 5
 
 // town is a site with accounts and both kinds of providers.
 type town struct {
@@ -92,8 +96,9 @@ func newTown(t *testing.T) *town {
 		t.Fatal(err)
 	}
 	moderator := &account.Moderator{DB: w.db, Now: w.clock.now, Changed: func(context.Context, string) error { return nil }}
+	reports := limits.New([]limits.Kind{{Name: "report", Rate: limits.Per(reportBurst, time.Hour)}}, w.clock.now)
 	pages, err := web.New(web.Options{
-		Trusted: trusted, Moderator: moderator,
+		Trusted: trusted, Moderator: moderator, Report: func(by account.Principal, _ string, h http.Header) error { return reports.Take(0, by.Login, h) },
 		Catalog: w.shelf, Auth: w.accounts.Authenticate, PublicURL: w.url, Host: "localhost", Now: w.clock.now, Accounts: w.accounts, SignIn: in, Passwords: true,
 	})
 	if err != nil {

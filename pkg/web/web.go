@@ -60,9 +60,10 @@ type Options struct {
 	SignIn    *signin.SignIn
 	Passwords bool // accounts that have one may sign in with it
 
-	Trusted   *account.Trusted   // nil: no trusted publishing
-	Moderator *account.Moderator // nil: no reports, and nothing is withdrawn
-	Keys      Keys               // nil: no page about keys
+	Trusted   *account.Trusted                                               // nil: no trusted publishing
+	Report    func(by account.Principal, remote string, h http.Header) error // takes one of the reports that somebody may file; nil: no limit
+	Moderator *account.Moderator                                             // nil: no reports, and nothing is withdrawn
+	Keys      Keys                                                           // nil: no page about keys
 }
 
 // Web is the pages.
