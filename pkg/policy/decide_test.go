@@ -196,8 +196,22 @@ func TestCheckUnavailable(t *testing.T) {
 	}
 }
 
-// Two names for one person do not make two.
-func TestDistinct(t *testing.T) {
+// Trap 5: a signature that was taken away is no package that never had one: the
+// default refuses, and the lock file remembers.
+func TestTrapStripping(t *testing.T) {
+	t.Parallel()
+	alice, key := newKey(t)
+	stripped := newWorld(t)
+	me := "key " + alice.Key().Fingerprint
+	keys := map[string]string{"alice": key}
+	want(t, stripped.check(t, rule(keys, "", "")), policy.Denied, policy.Unsigned)
+	want(t, stripped.check(t, rule(keys, "    mode: warn\n", "")), policy.Warned, policy.Unsigned)
+	want(t, stripped.check(t, rule(keys, "    mode: warn\n", ""), me), policy.Denied, policy.Unsigned, policy.SignerChanged)
+	want(t, stripped.check(t, head+"policies: [{name: a, packages: [\"acme/*\"], mode: off}]\n", me), policy.Denied, policy.SignerChanged)
+}
+
+// Trap 12: two names for one person do not make two.
+func TestTrapOnePersonTwoNames(t *testing.T) {
 	t.Parallel()
 	alice, _ := newKey(t)
 	w := newWorld(t)

@@ -47,8 +47,10 @@ func makers(t *testing.T, s *sigstoretest.Stack, p pair) map[string]func(t *test
 	}
 	keyless := []string{"--signing-config", "signing.json", "--trusted-root", "root.json", "--identity-token", "alice.tok"}
 	return map[string]func(*testing.T, *remote, signing.Subject){
-		"ours-key":        func(t *testing.T, r *remote, sub signing.Subject) { mustSign(t, r, p, sub, signing.SignOptions{}) },
-		"ours-key-legacy": func(t *testing.T, r *remote, sub signing.Subject) { mustSign(t, r, p, sub, signing.SignOptions{NoBundle: true, Legacy: true}) },
+		"ours-key": func(t *testing.T, r *remote, sub signing.Subject) { mustSign(t, r, p, sub, signing.SignOptions{}) },
+		"ours-key-legacy": func(t *testing.T, r *remote, sub signing.Subject) {
+			mustSign(t, r, p, sub, signing.SignOptions{NoBundle: true, Legacy: true})
+		},
 		"ours-person": func(t *testing.T, r *remote, sub signing.Subject) {
 			_, err := signing.Sign(t.Context(), r, r, stackSigner(t, s, s.People, sigstoretest.Person("alice@example.com")), sub, signing.SignOptions{})
 			ck(t, err)
