@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
@@ -93,9 +94,10 @@ type packagePage struct {
 	Readme  template.HTML
 	Install []install
 	Headers []string
-	Origin  *origin  // nil: not by a CI run
-	More    int      // headers that are not shown
-	Kinds   []string // of reports; none where nobody takes one
+	Origin  *origin   // nil: not by a CI run
+	Checked time.Time // when its signatures were last looked at; zero: it has none, or nobody knows
+	More    int       // headers that are not shown
+	Kinds   []string  // of reports; none where nobody takes one
 }
 
 // shownHeaders is how many public headers the page lists.
@@ -124,6 +126,13 @@ func (s *Web) pkg(w http.ResponseWriter, r request) error {
 		}
 		p.Readme = template.HTML(readme.HTML) //nolint:gosec // the catalog's word: sanitised by pkg/markdown
 		p.Install = s.installs(h, ref.Name)
+		if h.Release.Signed != "unsigned" {
+			sig, err := s.o.Catalog.Signatures(r.Context(), r.who, ref)
+			if err != nil {
+				return err
+			}
+			p.Checked = sig.Checked
+		}
 		p.Headers = h.Release.Headers
 		if n := len(p.Headers); n > shownHeaders {
 			p.Headers, p.More = p.Headers[:shownHeaders], n-shownHeaders

@@ -98,7 +98,7 @@ func newTown(t *testing.T) *town {
 	moderator := &account.Moderator{DB: w.db, Now: w.clock.now, Changed: func(context.Context, string) error { return nil }}
 	reports := limits.New([]limits.Kind{{Name: "report", Rate: limits.Per(reportBurst, time.Hour)}}, w.clock.now)
 	pages, err := web.New(web.Options{
-		Trusted: trusted, Moderator: moderator, Report: func(by account.Principal, _ string, h http.Header) error { return reports.Take(0, by.Login, h) },
+		Trusted: trusted, Moderator: moderator, Keys: &keyring{}, Report: func(by account.Principal, _ string, h http.Header) error { return reports.Take(0, by.Login, h) },
 		Catalog: w.shelf, Auth: w.accounts.Authenticate, PublicURL: w.url, Host: "localhost", Now: w.clock.now, Accounts: w.accounts, SignIn: in, Passwords: true,
 	})
 	if err != nil {

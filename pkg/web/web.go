@@ -34,6 +34,7 @@ type Catalog interface {
 	Versions(ctx context.Context, p account.Principal, name clyde.Name) ([]catalog.Release, error)
 	Release(ctx context.Context, p account.Principal, ref catalog.Ref) (catalog.Release, error)
 	Readme(ctx context.Context, p account.Principal, ref catalog.Ref) (catalog.Readme, error)
+	Signatures(ctx context.Context, p account.Principal, ref catalog.Ref) (catalog.Signatures, error)
 	Files(ctx context.Context, p account.Principal, ref catalog.Ref) ([]catalog.File, error)
 	OpenFile(ctx context.Context, p account.Principal, ref catalog.Ref, path string) (io.ReadCloser, catalog.File, error)
 	Dependencies(ctx context.Context, p account.Principal, ref catalog.Ref) ([]catalog.Dependency, error)
