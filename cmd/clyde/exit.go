@@ -116,7 +116,12 @@ type errorJSON struct {
 	Problems clyde.Problems `json:"problems,omitempty"`
 	// Candidates are the packages that a name without its namespace may mean.
 	Candidates []string `json:"candidates,omitempty"`
-	Status     int      `json:"exit_status"`
+	// Lines, Packages and Changes are the proof that requirements exclude each
+	// other, and what was tried and helps.
+	Lines    []string      `json:"lines,omitempty"`
+	Packages []clyde.Name  `json:"packages,omitempty"`
+	Changes  []resolve.Fix `json:"changes,omitempty"`
+	Status   int           `json:"exit_status"`
 }
 
 // finish prints err for a person, and for a program under --json, and returns
@@ -163,7 +168,16 @@ func (a *app) explain(err error) errorJSON {
 	} else if len(out.Problems) > 1 || len(out.Problems) == 1 && !strings.Contains(said, out.Problems[0].Msg) {
 		a.problems("package.yaml", out.Problems)
 	}
-	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "clyde:"), clean(strings.TrimSuffix(said, ".")))
+	if f, ok := resolve.IsUnsatisfiable(err); ok {
+		out.Lines, out.Packages, out.Changes = f.Lines, f.Packages, f.Fixes
+		lines := proofText(f, said)
+		for _, l := range lines[1:] {
+			lines[0] += "\n" + clean(l)
+		}
+		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "clyde:"), lines[0])
+	} else {
+		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "clyde:"), clean(strings.TrimSuffix(said, ".")))
+	}
 	for _, f := range out.Fixes {
 		fmt.Fprintf(a.stderr, "  try: %s\n", clean(f))
 	}

@@ -68,6 +68,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: groupMake, Title: "Make a package:"},
 		&cobra.Group{ID: groupFind, Title: "Find and fetch packages:"},
+		&cobra.Group{ID: groupNeed, Title: "Use packages in a project:"},
 		&cobra.Group{ID: groupTrust, Title: "Sign and verify:"},
 		&cobra.Group{ID: groupManage, Title: "Look after what you published:"},
 		&cobra.Group{ID: groupSelf, Title: "You and this program:"},
@@ -92,7 +93,8 @@ func newRoot(a *app) *cobra.Command {
 		}
 	}
 	add(groupMake, newInit(a), newValidate(a), newPack(a), newPush(a), newPublish(a))
-	add(groupFind, newSearch(a), newInfo(a), newVersions(a), newPull(a), newInstall(a))
+	add(groupFind, newSearch(a), newInfo(a), newVersions(a), newPull(a))
+	add(groupNeed, newAdd(a), newRemove(a), newInstall(a), newUpdate(a), newOutdated(a), newTree(a), newWhy(a), newResolve(a))
 	add(groupTrust, newKeygen(a), newSign(a), newAttest(a), newVerify(a), newPolicy(a), newKeyCommand(a))
 	add(groupManage, newYank(a), newUnyank(a), newDeprecate(a), newAccess(a), newOwner(a), newTransfer(a), newNamespace(a), newOrg(a), newTrust(a), newAudit(a))
 	add(groupSelf, newLogin(a), newLogout(a), newWhoami(a), newToken(a), newInvitation(a), newAuth(a), newConfig(a), newCache(a), newDoctor(a), newAPI(a), newCompletion(a), newVersion(a))
@@ -103,6 +105,7 @@ func newRoot(a *app) *cobra.Command {
 const (
 	groupMake   = "make"
 	groupFind   = "find"
+	groupNeed   = "need"
 	groupTrust  = "trust"
 	groupManage = "manage"
 	groupSelf   = "self"

@@ -217,8 +217,12 @@ const (
 	viaServer = "server" // in one request
 )
 
-// solve answers a request from the index of the registries.
+// solve answers a request from the index of the registries, or has the registry
+// answer it.
 func (a *app) solve(ctx context.Context, req resolve.Request, o resolveOptions, local resolve.Memory) (*resolve.Solution, error) {
+	if o.via == viaServer {
+		return a.solveThere(ctx, req, local)
+	}
 	src, err := a.index(o.offline)
 	if err != nil {
 		return nil, err
