@@ -58,6 +58,7 @@ var layer = map[string]int{
 	"pkg/notice":                    21, // mail about what the log and the feed say
 	"pkg/install":                   30, // packages in a project; never asks for more than bytes by digest
 	"pkg/content":                   30,
+	"pkg/downloads":                 30, // counts pulls in classes
 	"pkg/catalog":                   31, // asks account and content
 	"pkg/ingest":                    31,
 	"pkg/api":                       40,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -118,7 +119,11 @@ func (a *app) showInfo(p client.Package, r client.Release) error {
 		}
 	}
 	add("versions", strconv.Itoa(p.Versions))
-	add("downloads", strconv.FormatInt(p.Downloads, 10))
+	pulls := strconv.FormatInt(p.Downloads, 10)
+	if t := p.Pulls; t != nil {
+		pulls += fmt.Sprintf(" by people, %d by CI, %d by robots; %d with repetitions", t.CI, t.Robots, t.Raw)
+	}
+	add("downloads", pulls)
 	add("dependents", strconv.Itoa(p.Dependents))
 	return a.keyValues(rows)
 }

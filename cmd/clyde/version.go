@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"runtime"
 	"runtime/debug"
 
@@ -51,8 +52,13 @@ func newVersion(a *app) *cobra.Command {
 	}
 }
 
-// userAgent is how clyde names itself to registries.
+// userAgent is how clyde names itself to registries. In continuous integration,
+// whose providers all set CI, it says so: counts of people leave it out.
 func userAgent() string {
 	b := thisBuild()
-	return "clyde/" + b.Version + " (" + b.OS + "; " + b.Arch + ")"
+	ci := ""
+	if v := os.Getenv("CI"); v != "" && v != "false" && v != "0" {
+		ci = "; ci"
+	}
+	return "clyde/" + b.Version + " (" + b.OS + "; " + b.Arch + ci + ")"
 }

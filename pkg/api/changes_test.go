@@ -256,23 +256,34 @@ func TestDownloads(t *testing.T) {
 	t.Parallel()
 	e := start(t, nil)
 	e.publish("@acme/hello", "1.0.0")
-	err := e.parts.DB.AddCounts(t.Context(), []store.Count{
-		{Repo: "acme/hello", Version: "1.0.0", Day: "2026-01-01", Count: 2},
-		{Repo: "acme/hello", Version: "1.0.0", Day: "2026-01-02", Count: 3},
-		{Repo: "acme/hello", Version: "1.1.0", Day: "2026-01-02", Count: 5},
-		{Repo: "acme/hello", Version: "1.1.0", Day: "2026-02-01", Count: 7},
+	count := func(version, day, kind, client string, n int64) store.Count {
+		return store.Count{Repo: "acme/hello", Version: version, Day: day, Kind: kind, Client: client, Platform: "linux-x86_64", Count: n, Raw: n + 1}
+	}
+	err := e.parts.DB.AddCounts(t.Context(), 0, []store.Count{
+		count("1.0.0", "2026-01-01", store.People, "clyde", 2), count("1.0.0", "2026-01-02", store.People, "oras", 3),
+		count("1.1.0", "2026-01-02", store.People, "clyde", 5), count("1.1.0", "2026-02-01", store.People, "clyde", 7),
+		count("1.1.0", "2026-01-02", store.CI, "clyde", 100), count("1.1.0", "2026-01-02", store.Robot, "other", 1000),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for group, want := range map[string]string{
-		"":               `{"items":[{"version":"1.0.0","day":"2026-01-01","count":2},{"version":"1.0.0","day":"2026-01-02","count":3},{"version":"1.1.0","day":"2026-01-02","count":5}],"total":10}`,
-		"&group=day":     `{"items":[{"day":"2026-01-01","count":2},{"day":"2026-01-02","count":8}],"total":10}`,
-		"&group=version": `{"items":[{"version":"1.0.0","count":5},{"version":"1.1.0","count":5}],"total":10}`,
+		"":                         `{"items":[{"version":"1.0.0","day":"2026-01-01","count":2,"raw":3},{"version":"1.0.0","day":"2026-01-02","count":3,"raw":4},{"version":"1.1.0","day":"2026-01-02","count":5,"raw":6}],"total":10,`,
+		"&group=day":               `{"items":[{"day":"2026-01-01","count":2,"raw":3},{"day":"2026-01-02","count":8,"raw":10}],"total":10,`,
+		"&group=version":           `{"items":[{"version":"1.0.0","count":5,"raw":7},{"version":"1.1.0","count":5,"raw":6}],"total":10,`,
+		"&group=version&kind=all":  `{"items":[{"version":"1.0.0","count":5,"raw":7},{"version":"1.1.0","count":1105,"raw":1108}],"total":1110,`,
+		"&group=kind":              `{"items":[{"kind":"ci","count":100,"raw":101},{"kind":"people","count":10,"raw":13},{"kind":"robot","count":1000,"raw":1001}],"total":1110,`,
+		"&group=client":            `{"items":[{"client":"clyde","count":7,"raw":9},{"client":"oras","count":3,"raw":4}],"total":10,`,
+		"&group=client&kind=ci":    `{"items":[{"client":"clyde","count":100,"raw":101}],"total":100,`,
+		"&group=platform&kind=all": `{"items":[{"platform":"linux-x86_64","count":1110,"raw":1115}],"total":1110,`,
 	} {
-		if a := e.get(helloPath + "/downloads?from=2026-01-01&to=2026-01-31" + group); strings.TrimSpace(string(a.body)) != want {
+		if a := e.get(helloPath + "/downloads?from=2026-01-01&to=2026-01-31" + group); !strings.HasPrefix(string(a.body), want) || !strings.Contains(string(a.body), `/about#downloads"}`) {
 			t.Errorf("downloads%s = %s; want %s", group, a.body, want)
 		}
+	}
+	// A package's number is people's; the others stand beside it.
+	if a := e.get(helloPath); !strings.Contains(string(a.body), `"downloads":17,"pulls":{"people":17,"ci":100,"robots":1000,"raw":1123}`) {
+		t.Errorf("the package says %s", a.body)
 	}
 }
 

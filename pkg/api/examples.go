@@ -145,7 +145,7 @@ func (s *server) replies() map[string]any {
 		"get-package-by-short-name": Candidates{[]catalog.Package{examplePackage}},
 		"get-package":               whole,
 		"list-dependents":           DependentsPage{Items: []catalog.Dependent{{Name: "@acme/png", Version: "1.6.43", Range: "^1.3"}}, NextCursor: encodeCursor("acme/png")},
-		"get-downloads":             Downloads{Items: []Count{{Version: "1.3.1", Day: "2026-01-31", Count: 57}}, Total: 57},
+		"get-downloads":             Downloads{Items: []Count{{Version: "1.3.1", Day: "2026-01-31", Count: 57, Raw: 81}}, Total: 57, Method: "https://registry.example/about#downloads"},
 		"list-versions":             Releases{Items: []catalog.Release{listed}, Total: 1},
 		"get-version":               exampleRelease,
 		"resolve-range":             exampleRelease,

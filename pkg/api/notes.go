@@ -59,8 +59,6 @@ var notes = map[string]string{
 	"revoked_at":        "absent while it is in force",
 
 	"Candidates.candidates":   "packages of that name which you may see",
-	"Count.day":               "UTC day; absent where counts are grouped by version",
-	"Count.version":           "absent where counts are grouped by day",
 	"Deprecation.message":     "why, in words; empty takes the mark away",
 	"Facet.name":              "of the field",
 	"Facet.values":            "the most frequent first",

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -62,20 +61,26 @@ type downloadsInput struct {
 	PackagePath
 	From  string `query:"from" format:"date" doc:"First UTC day; by default 30 days before the last." example:"2026-01-01"`
 	To    string `query:"to" format:"date" doc:"Last UTC day; by default today." example:"2026-01-31"`
-	Group string `query:"group" enum:"version-day,version,day" default:"version-day" doc:"What a count is of: a version on a day, a version, or a day."`
+	Group string `query:"group" enum:"version-day,version,day,kind,client,platform" default:"version-day" doc:"What a count is of: a version on a day, a version, a day, a kind of who pulls, a client, or a platform."`
+	Kind  string `query:"kind" enum:"people,ci,robot,all" doc:"Whose pulls: people's by default, all where they are grouped by kind."`
 }
 
-// Count is the raw pulls of one version on one UTC day, or of either alone.
+// Count is the pulls of what it names.
 type Count struct {
-	Version string `json:"version,omitempty"`
-	Day     string `json:"day,omitempty" format:"date"`
-	Count   int64  `json:"count" doc:"raw manifest pulls"`
+	Version  string `json:"version,omitempty"`
+	Day      string `json:"day,omitempty" doc:"2026-01-31, in UTC; a month such as 2025-01 after 400 days"`
+	Kind     string `json:"kind,omitempty" enum:"people,ci,robot"`
+	Client   string `json:"client,omitempty" doc:"family of programs, such as clyde or oras; other; unknown"`
+	Platform string `json:"platform,omitempty" doc:"such as linux-x86_64; unknown"`
+	Count    int64  `json:"count" doc:"one an address, version, client and day"`
+	Raw      int64  `json:"raw" doc:"every answer"`
 }
 
-// Downloads are counts by day, then version.
+// Downloads are counts in the order of their fields, day first.
 type Downloads struct {
-	Items []Count `json:"items"`
-	Total int64   `json:"total" doc:"all of them together"`
+	Items  []Count `json:"items"`
+	Total  int64   `json:"total" doc:"all of count together"`
+	Method string  `json:"method" doc:"where it is written how they are counted"`
 }
 
 type downloadsOutput struct{ Body Downloads }
@@ -103,7 +108,7 @@ func (s *server) packages() {
 	}, s.dependents)
 	add(s, operation{
 		id: "get-downloads", method: "GET", path: base + "/packages/{namespace}/{name}/downloads", tag: "packages", summary: "Count downloads",
-		about: "Raw pulls of manifests, machines included. At most 366 days at once; days and versions without any are left out.", errors: []int{404},
+		about: "Pulls of manifests: a person, version, client and day counts once, as far as addresses tell. CI and robots are apart. At most 366 days at once; what there is none of is left out.", errors: []int{404},
 	}, s.downloads)
 }
 
@@ -242,39 +247,29 @@ func (s *server) downloads(ctx context.Context, in *downloadsInput) (*downloadsO
 	if days := int(to.Sub(from).Hours()/24) + 1; days > MaxDays {
 		return nil, clyde.Errorf(clyde.ErrInvalid, "%d days are too many; the limit is %d", days, MaxDays).WithCode("day_invalid").Fix("Ask for a year at a time.")
 	}
-	counts, err := s.Catalog.Downloads(ctx, callOf(ctx).who, name, from, to)
+	counts, err := s.Catalog.Downloads(ctx, callOf(ctx).who, name, from, to, in.by())
 	if err != nil {
 		return nil, s.unknown(ctx, name, err)
 	}
-	return &downloadsOutput{group(counts, in.Group)}, nil
+	out := Downloads{Items: make([]Count, len(counts)), Method: s.PublicURL + "/about#downloads"}
+	for i, c := range counts {
+		out.Items[i] = Count{Version: c.Version, Day: c.Day, Kind: c.Kind, Client: c.Client, Platform: c.Platform, Count: c.Count, Raw: c.Raw}
+		out.Total += c.Count
+	}
+	return &downloadsOutput{out}, nil
 }
 
-// group adds counts up by what is asked for.
-func group(counts []store.Count, by string) Downloads {
-	out := Downloads{Items: []Count{}}
-	at := map[Count]int{}
-	for _, c := range counts {
-		out.Total += c.Count
-		k := Count{Version: c.Version, Day: c.Day}
-		switch by {
-		case "version":
-			k.Day = ""
-		case "day":
-			k.Version = ""
-		}
-		i, ok := at[k]
-		if !ok {
-			i = len(out.Items)
-			at[k] = i
-			out.Items = append(out.Items, k)
-		}
-		out.Items[i].Count += c.Count
+// by is what the counts are grouped by, and whose they are.
+func (in *downloadsInput) by() store.CountBy {
+	by := store.CountBy{
+		Day: in.Group == "version-day" || in.Group == "day", Version: in.Group == "version-day" || in.Group == "version",
+		Kind: in.Group == "kind", Client: in.Group == "client", Platform: in.Group == "platform",
 	}
-	slices.SortFunc(out.Items, func(a, b Count) int {
-		if c := strings.Compare(a.Day, b.Day); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Version, b.Version)
-	})
-	return out
+	switch {
+	case in.Kind == "" && !by.Kind:
+		by.Only = store.People
+	case in.Kind != "all":
+		by.Only = in.Kind
+	}
+	return by
 }

@@ -112,6 +112,9 @@ func (c *Catalog) Package(ctx context.Context, p account.Principal, name clyde.N
 	if err != nil {
 		return Package{}, err
 	}
+	if out.Pulls, err = c.totals(ctx, row.Repo, ""); err != nil {
+		return Package{}, err
+	}
 	if row.Latest == "" {
 		if m, err := c.DB.Withdrawn(ctx, row.Repo, ""); err != nil || m == nil {
 			return out, err
@@ -140,6 +143,12 @@ func (c *Catalog) release(name clyde.Name, r store.Release) Release {
 		PURL: PURL(name, r.Version), Manifest: r.Manifest,
 		UpstreamVersion: r.Upstream, Signer: r.Signer,
 	}
+}
+
+// totals are the pulls of a version, or with "" of the package.
+func (c *Catalog) totals(ctx context.Context, repo, version string) (*store.Totals, error) {
+	t, err := c.DB.Totals(ctx, repo, version)
+	return &t, err
 }
 
 // PURL is the package URL of one version (purl-spec, type "clyde").
@@ -190,6 +199,9 @@ func (c *Catalog) Release(ctx context.Context, p account.Principal, ref Ref) (Re
 	}
 	out := c.release(ref.Name, r)
 	if out.PublishedBy, err = c.publishedBy(ctx, r); err != nil {
+		return Release{}, err
+	}
+	if out.Pulls, err = c.totals(ctx, r.Repo, r.Version); err != nil {
 		return Release{}, err
 	}
 	out.Requires, err = c.dependencies(ctx, p, r)

@@ -148,7 +148,7 @@ func (w *world) answers(p account.Principal, pkg string) string {
 	say("index", v11, err)
 	v12, err := w.Pick(ctx, p, n, any1)
 	say("pick", v12, err)
-	v13, err := w.Downloads(ctx, p, n, time.Unix(0, 0), time.Now())
+	v13, err := w.Downloads(ctx, p, n, time.Unix(0, 0), time.Now(), store.CountBy{Day: true})
 	say("downloads", v13, err)
 	v14, err := w.Yank(ctx, p, r, catalog.YankRequest{Yanked: true, Reason: "broken"})
 	say("yank", v14, err)

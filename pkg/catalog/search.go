@@ -128,13 +128,13 @@ func (c *Catalog) Stats(ctx context.Context) (Stats, error) {
 	return Stats{Packages: p, Releases: r}, err
 }
 
-// Downloads lists raw pulls by version and UTC day.
-func (c *Catalog) Downloads(ctx context.Context, p account.Principal, name clyde.Name, from, to time.Time) ([]store.Count, error) {
+// Downloads counts pulls between two UTC days, inclusive.
+func (c *Catalog) Downloads(ctx context.Context, p account.Principal, name clyde.Name, from, to time.Time, by store.CountBy) ([]store.Count, error) {
 	row, err := c.see(ctx, p, name)
 	if err != nil {
 		return nil, err
 	}
-	return c.DB.Counts(ctx, row.Repo, from.UTC().Format(time.DateOnly), to.UTC().Format(time.DateOnly))
+	return c.DB.Counts(ctx, row.Repo, from.UTC().Format(time.DateOnly), to.UTC().Format(time.DateOnly), by)
 }
 
 // Changes lists feed entries after seq that p may see, at most n, and the last

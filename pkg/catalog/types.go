@@ -16,31 +16,32 @@ import (
 
 // Package is one package, as pages and the API show it.
 type Package struct {
-	Name        string    `json:"name" example:"@acme/zlib"`
-	Namespace   string    `json:"namespace"`
-	Base        string    `json:"base"`
-	Latest      string    `json:"latest" doc:"version shown first; empty when none is left"`
-	Description string    `json:"description"`
-	License     string    `json:"license,omitempty"`
-	Language    string    `json:"language,omitempty"`
-	Kind        string    `json:"type" doc:"library, header-only, application, …"`
-	Standard    string    `json:"standard,omitempty"`
-	Keywords    []string  `json:"keywords"`
-	Categories  []string  `json:"categories"`
-	Platforms   []string  `json:"platforms"`
-	Homepage    string    `json:"homepage,omitempty"`
-	Repository  string    `json:"repository,omitempty"`
-	Docs        string    `json:"documentation,omitempty"`
-	Signed      string    `json:"signed" enum:"verified,untrusted,unsigned,invalid"`
-	Private     bool      `json:"private"`
-	Deprecated  string    `json:"deprecated,omitempty" doc:"message; empty when not deprecated"`
-	ReplacedBy  string    `json:"replaced_by,omitempty"`
-	Versions    int       `json:"versions" doc:"how many"`
-	Dependents  int       `json:"dependents" doc:"packages whose latest version requires this one"`
-	Downloads   int64     `json:"downloads" doc:"raw manifest pulls, all versions"`
-	Created     time.Time `json:"created_at"`
-	Updated     time.Time `json:"updated_at"`
-	LatestInfo  *Release  `json:"latest_release,omitempty"`
+	Name        string        `json:"name" example:"@acme/zlib"`
+	Namespace   string        `json:"namespace"`
+	Base        string        `json:"base"`
+	Latest      string        `json:"latest" doc:"version shown first; empty when none is left"`
+	Description string        `json:"description"`
+	License     string        `json:"license,omitempty"`
+	Language    string        `json:"language,omitempty"`
+	Kind        string        `json:"type" doc:"library, header-only, application, …"`
+	Standard    string        `json:"standard,omitempty"`
+	Keywords    []string      `json:"keywords"`
+	Categories  []string      `json:"categories"`
+	Platforms   []string      `json:"platforms"`
+	Homepage    string        `json:"homepage,omitempty"`
+	Repository  string        `json:"repository,omitempty"`
+	Docs        string        `json:"documentation,omitempty"`
+	Signed      string        `json:"signed" enum:"verified,untrusted,unsigned,invalid"`
+	Private     bool          `json:"private"`
+	Deprecated  string        `json:"deprecated,omitempty" doc:"message; empty when not deprecated"`
+	ReplacedBy  string        `json:"replaced_by,omitempty"`
+	Versions    int           `json:"versions" doc:"how many"`
+	Dependents  int           `json:"dependents" doc:"packages whose latest version requires this one"`
+	Downloads   int64         `json:"downloads" doc:"pulls by people, all versions"`
+	Pulls       *store.Totals `json:"pulls,omitempty" doc:"all pulls, by who; only where one package is asked for"`
+	Created     time.Time     `json:"created_at"`
+	Updated     time.Time     `json:"updated_at"`
+	LatestInfo  *Release      `json:"latest_release,omitempty"`
 }
 
 // Release is one version of a package.
@@ -62,7 +63,8 @@ type Release struct {
 	Yanked          *store.Yank     `json:"yanked,omitempty"`
 	Withdrawn       *Withdrawal     `json:"withdrawn,omitempty" doc:"what administrators decided: the version cannot be had; only in the list of versions, for the version itself is 410"`
 	State           string          `json:"state" enum:"visible,conflict,gone,quarantined,removed,erased"`
-	Downloads       int64           `json:"downloads"`
+	Downloads       int64           `json:"downloads" doc:"pulls by people"`
+	Pulls           *store.Totals   `json:"pulls,omitempty" doc:"all pulls, by who; only where one version is asked for"`
 	PURL            string          `json:"purl"`
 	Manifest        json.RawMessage `json:"manifest,omitempty" doc:"package.yaml as JSON; only where one version is asked for"`
 	Requires        []Dependency    `json:"requires,omitempty"`

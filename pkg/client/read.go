@@ -188,7 +188,7 @@ func (c *Client) Dependents(ctx context.Context, name clyde.Name, cursor string,
 	return out, err
 }
 
-// Downloads returns raw pulls by version and UTC day, both days included.
+// Downloads returns people's pulls by version and UTC day, both days included.
 func (c *Client) Downloads(ctx context.Context, name clyde.Name, from, to time.Time) ([]Downloads, error) {
 	return list[Downloads](ctx, c, packagePath(name)+"/downloads", url.Values{
 		"from": {from.UTC().Format(time.DateOnly)}, "to": {to.UTC().Format(time.DateOnly)},

@@ -26,9 +26,10 @@ type Package struct {
 	Private     bool      `json:"private"`
 	Deprecated  string    `json:"deprecated,omitempty"` // message; empty when not deprecated
 	ReplacedBy  string    `json:"replaced_by,omitempty"`
-	Versions    int       `json:"versions"`   // how many
-	Dependents  int       `json:"dependents"` // how many
-	Downloads   int64     `json:"downloads"`  // of all versions
+	Versions    int       `json:"versions"`        // how many
+	Dependents  int       `json:"dependents"`      // how many
+	Downloads   int64     `json:"downloads"`       // by people, of all versions
+	Pulls       *Pulls    `json:"pulls,omitempty"` // where one package is asked for
 	Created     time.Time `json:"created_at"`
 	Updated     time.Time `json:"updated_at"`
 	LatestInfo  *Release  `json:"latest_release,omitempty"` // where one package is asked for
@@ -52,8 +53,9 @@ type Release struct {
 	Signer          string          `json:"signer,omitempty"`
 	Yanked          *Yanked         `json:"yanked,omitempty"` // nil when not withdrawn
 	Withdrawn       *Withdrawal     `json:"withdrawn,omitempty"`
-	State           string          `json:"state"` // visible | conflict | gone | quarantined | removed | erased
-	Downloads       int64           `json:"downloads"`
+	State           string          `json:"state"`           // visible | conflict | gone | quarantined | removed | erased
+	Downloads       int64           `json:"downloads"`       // by people
+	Pulls           *Pulls          `json:"pulls,omitempty"` // where one version is asked for
 	PURL            string          `json:"purl"`
 	Manifest        json.RawMessage `json:"manifest,omitempty"` // package.yaml as JSON, where one version is asked for
 	Requires        []Dependency    `json:"requires,omitempty"`
@@ -176,8 +178,17 @@ type Deprecation struct {
 // Downloads is the raw pulls of one version on one UTC day.
 type Downloads struct {
 	Version string `json:"version"`
-	Day     string `json:"day"` // "2006-01-02"
-	Count   int64  `json:"count"`
+	Day     string `json:"day"`   // "2006-01-02"; "2006-01" when it is long ago
+	Count   int64  `json:"count"` // one an address, version, client and day
+	Raw     int64  `json:"raw"`   // every answer
+}
+
+// Pulls are all pulls of a package or a version, by who.
+type Pulls struct {
+	People int64 `json:"people"`
+	CI     int64 `json:"ci"`
+	Robots int64 `json:"robots"`
+	Raw    int64 `json:"raw"` // of all, repetitions included
 }
 
 // Key is a public key that a namespace vouches for.

@@ -115,7 +115,7 @@ func (r *Registry) getManifest(w http.ResponseWriter, req *http.Request, c call)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	if r.o.Pulled != nil {
-		r.o.Pulled(c.repo, d.String(), req.UserAgent())
+		r.o.Pulled(Pull{Repo: c.repo, Digest: d.String(), Address: req.RemoteAddr, UserAgent: req.UserAgent(), CI: c.p.Run != nil})
 	}
 	_, _ = w.Write(b) // the client has gone; there is nobody to tell
 	return nil

@@ -67,6 +67,14 @@ type Authenticator interface {
 	Authenticate(r *http.Request) (account.Principal, error)
 }
 
+// Pull is one GET of a manifest that was answered 200.
+type Pull struct {
+	Repo, Digest string
+	Address      string // of who asked, with its port
+	UserAgent    string
+	CI           bool // the token is that of a CI run
+}
+
 // Options says where a Registry keeps things and whom it asks. Root, DB,
 // Accounts and Admit are required.
 type Options struct {
@@ -78,7 +86,7 @@ type Options struct {
 	Log      *slog.Logger  // nil discards
 	// Pulled is told of each GET of a manifest that was answered 200, and must
 	// return at once. It may be nil.
-	Pulled func(repo, digest, userAgent string)
+	Pulled func(Pull)
 	// Private reports whether the package is hidden from those without a grant.
 	// It is asked on every request, so it must be fast; nil means none is.
 	Private func(ctx context.Context, repo string) (bool, error)

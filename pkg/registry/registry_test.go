@@ -116,10 +116,10 @@ func newWorld(t *testing.T, opts ...option) *world {
 			defer w.mu.Unlock()
 			return w.private[repo], nil
 		},
-		Pulled: func(repo, d, _ string) {
+		Pulled: func(p registry.Pull) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.pulled = append(w.pulled, repo+"@"+d)
+			w.pulled = append(w.pulled, p.Repo+"@"+p.Digest)
 		},
 	}
 	for _, opt := range opts {

@@ -25,6 +25,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/api"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/content"
+	"github.com/clydepm/clyde-registry/pkg/downloads"
 	"github.com/clydepm/clyde-registry/pkg/index"
 	"github.com/clydepm/clyde-registry/pkg/index/memory"
 	"github.com/clydepm/clyde-registry/pkg/ingest"
@@ -56,7 +57,7 @@ type Parts struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 
-	pulls  *pullCounter
+	pulls  *downloads.Counter
 	egress *http.Client // for whom we ask ourselves
 	secret []byte
 	close  []func() error // run in reverse order
@@ -123,12 +124,15 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 		return nil, err
 	}
 	p.secret = secret
-	p.pulls = &pullCounter{db: p.DB, log: o.Log, now: o.Now}
+	if p.pulls, err = downloads.Open(ctx, filepath.Join(p.Dir, "pulls"), p.DB, o.Log, o.Now); err != nil {
+		return nil, err
+	}
+	p.onClose(p.pulls.Close)
 	p.Limits = newLimits(cfg, o.Now)
 	p.Registry, err = registry.New(ctx, registry.Options{
 		Root: filepath.Join(p.Dir, "registry"), Secret: secret, DB: p.DB, Accounts: p.Accounts, Log: o.Log, Now: o.Now,
 		Admit:  &ingest.Admitter{DB: p.DB, Accept: cfg.Registry.Accept, Now: o.Now, Log: o.Log},
-		Accept: cfg.Registry.Accept, PublicURL: publicURL, Pulled: p.pulls.pulled, PullLimit: p.Limits.Pull, PublishLimit: p.Limits.Publish,
+		Accept: cfg.Registry.Accept, PublicURL: publicURL, Pulled: p.pulled, PullLimit: p.Limits.Pull, PublishLimit: p.Limits.Publish,
 		Private: func(ctx context.Context, repo string) (bool, error) {
 			s, err := p.DB.Setting(ctx, repo)
 			return s.Private, err
@@ -324,6 +328,6 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.Registry.Run(ctx) })
 	g.Go(func() error { return s.tell(ctx) })
 	g.Go(func() error { return s.keepAudit(ctx, s.cfg.Audit.Retention) })
-	g.Go(func() error { return s.pulls.run(ctx) })
+	g.Go(func() error { return s.pulls.Run(ctx) })
 	return g.Wait()
 }

@@ -201,8 +201,36 @@ type AuditEntry struct {
 	Hash     string // SHA-256 over Prev and this entry, in hex
 }
 
-// Count is the raw pulls of one version on one UTC day: our own.
+// Kinds of who pulls.
+const (
+	People = "people"
+	CI     = "ci"
+	Robot  = "robot"
+)
+
+// Count is how often one version was pulled on one UTC day by one kind of
+// client: our own. Where counts are grouped, what they are not grouped by is "".
 type Count struct {
-	Repo, Version, Day string // Day is "2006-01-02"
-	Count              int64
+	Repo     string
+	Day      string // "2006-01-02"; "2006-01" once it is rolled up
+	Version  string
+	Kind     string // People | CI | Robot
+	Client   string // "oras", of a closed list
+	Platform string // "linux-x86_64", of a closed list
+	Count    int64  // without repetitions
+	Raw      int64  // every one
+}
+
+// CountBy says what Counts groups by, and whom it counts.
+type CountBy struct {
+	Day, Version, Kind, Client, Platform bool
+	Only                                 string // a kind; "" is all
+}
+
+// Totals are all the pulls of a package or a version: our own.
+type Totals struct {
+	People int64 `json:"people" doc:"pulls by people: one an address, version, client and day"`
+	CI     int64 `json:"ci" doc:"likewise, by machines of continuous integration"`
+	Robots int64 `json:"robots" doc:"likewise, by crawlers, scanners and mirrors"`
+	Raw    int64 `json:"raw" doc:"every answer, repetitions included"`
 }

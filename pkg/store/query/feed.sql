@@ -17,16 +17,47 @@ INSERT INTO meta (name, value) VALUES ('epoch', $1) ON CONFLICT (name) DO UPDATE
 INSERT INTO meta (name, value) VALUES ('epoch', $1) ON CONFLICT (name) DO NOTHING;
 
 -- name: AddCount
-INSERT INTO download (repo, day, version, count) VALUES ($1, $2, $3, $4)
-ON CONFLICT (repo, day, version) DO UPDATE SET count = download.count + excluded.count;
+INSERT INTO pull (repo, day, version, kind, client, platform, count, raw) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (repo, day, version, kind, client, platform) DO UPDATE
+SET count = pull.count + excluded.count, raw = pull.raw + excluded.raw;
 
 -- name: AddTotal
-INSERT INTO download_total (repo, version, count) VALUES ($1, $2, $3)
-ON CONFLICT (repo, version) DO UPDATE SET count = download_total.count + excluded.count;
+INSERT INTO download_total (repo, version, count, ci, robot, raw) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (repo, version) DO UPDATE
+SET count = download_total.count + excluded.count, ci = download_total.ci + excluded.ci,
+    robot = download_total.robot + excluded.robot, raw = download_total.raw + excluded.raw;
 
 -- name: Counts
-SELECT repo, version, day, count FROM download
-WHERE repo = $1 AND day >= $2 AND day <= $3 ORDER BY day, version;
+-- A month that was rolled up sorts before its days, and counts where the range
+-- touches it.
+SELECT CASE WHEN $4 THEN day ELSE '' END, CASE WHEN $5 THEN version ELSE '' END, CASE WHEN $6 THEN kind ELSE '' END,
+    CASE WHEN $7 THEN client ELSE '' END, CASE WHEN $8 THEN platform ELSE '' END, SUM(count), SUM(raw)
+FROM pull
+WHERE repo = $1 AND day >= SUBSTR($2, 1, 7) AND day <= $3 AND (day >= $2 OR LENGTH(day) = 7) AND ($9 = '' OR kind = $9)
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5;
+
+-- name: Totals
+SELECT count, ci, robot, raw FROM download_total WHERE repo = $1 AND version = $2;
+
+-- name: CountedBatch
+SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'counted_batch';
+
+-- name: SetCountedBatch
+INSERT INTO meta (name, value) VALUES ('counted_batch', $1)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: OldestDay
+SELECT day FROM pull WHERE LENGTH(day) = 10 ORDER BY day LIMIT 1;
+
+-- name: RollUpDay
+INSERT INTO pull (repo, day, version, kind, client, platform, count, raw)
+SELECT repo, SUBSTR(day, 1, 7), version, kind, client, platform, count, raw
+FROM pull WHERE day = $1 AND LENGTH(day) = 10
+ON CONFLICT (repo, day, version, kind, client, platform) DO UPDATE
+SET count = pull.count + excluded.count, raw = pull.raw + excluded.raw;
+
+-- name: DropDay
+DELETE FROM pull WHERE day = $1 AND LENGTH(day) = 10;
 
 -- name: DropRequirementTable
 DELETE FROM requirement;

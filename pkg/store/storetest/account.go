@@ -122,20 +122,69 @@ func testCounts(t *testing.T, db *store.DB, _ *clock) {
 	ctx := t.Context()
 	save(t, db, "acme/zlib", "1.0.0", 1)
 	save(t, db, "acme/zlib", "2.0.0", 2)
-	count := func(v, day string, n int64) store.Count {
-		return store.Count{Repo: "acme/zlib", Version: v, Day: day, Count: n}
+	count := func(v, day, kind, client string, n int64) store.Count {
+		return store.Count{Repo: "acme/zlib", Version: v, Day: day, Kind: kind, Client: client, Platform: "linux-x86_64", Count: n, Raw: 2 * n}
 	}
-	must(t, db.AddCounts(ctx, []store.Count{count("1.0.0", "2026-01-01", 3), count("2.0.0", "2026-01-01", 1), count("1.0.0", "2026-01-03", 5)}))
-	must(t, db.AddCounts(ctx, []store.Count{count("1.0.0", "2026-01-01", 2)}))
-	want := []store.Count{count("1.0.0", "2026-01-01", 5), count("2.0.0", "2026-01-01", 1)}
-	if diff := cmp.Diff(want, get(db.Counts(ctx, "acme/zlib", "2026-01-01", "2026-01-02"))(t)); diff != "" {
+	must(t, db.AddCounts(ctx, 1, []store.Count{
+		count("1.0.0", "2026-01-01", store.People, "clyde", 3), count("2.0.0", "2026-01-01", store.People, "oras", 1),
+		count("1.0.0", "2026-01-03", store.People, "clyde", 5), count("1.0.0", "2026-01-03", store.CI, "clyde", 7),
+		count("1.0.0", "2026-01-03", store.Robot, "other", 11),
+	}))
+	second := []store.Count{count("1.0.0", "2026-01-01", store.People, "clyde", 2)}
+	for range 3 { // a batch counts once, however often it is tried
+		must(t, db.AddCounts(ctx, 2, second))
+	}
+	must(t, db.AddCounts(ctx, 1, second))
+	if n := get(db.CountedBatch(ctx))(t); n != 2 {
+		t.Errorf("CountedBatch() = %d; want 2", n)
+	}
+	all := store.CountBy{Day: true, Version: true, Kind: true, Client: true, Platform: true}
+	want := []store.Count{count("1.0.0", "2026-01-01", store.People, "clyde", 5), count("2.0.0", "2026-01-01", store.People, "oras", 1)}
+	if diff := cmp.Diff(want, get(db.Counts(ctx, "acme/zlib", "2026-01-01", "2026-01-02", all))(t)); diff != "" {
 		t.Errorf("Counts (-want +got):\n%s", diff)
 	}
+	kinds := []store.Count{
+		{Repo: "acme/zlib", Kind: "ci", Count: 7, Raw: 14}, {Repo: "acme/zlib", Kind: "people", Count: 11, Raw: 22}, {Repo: "acme/zlib", Kind: "robot", Count: 11, Raw: 22},
+	}
+	if diff := cmp.Diff(kinds, get(db.Counts(ctx, "acme/zlib", "2026-01-01", "2026-01-31", store.CountBy{Kind: true}))(t)); diff != "" {
+		t.Errorf("Counts by kind (-want +got):\n%s", diff)
+	}
+	if got := get(db.Counts(ctx, "acme/zlib", "2026-01-01", "2026-01-31", store.CountBy{Only: store.CI}))(t); len(got) != 1 || got[0].Count != 7 {
+		t.Errorf("Counts of CI = %+v; want 7", got)
+	}
 	if p := get(db.Package(ctx, "acme/zlib"))(t); p.Downloads != 11 {
-		t.Errorf("Package.Downloads = %d; want 11", p.Downloads)
+		t.Errorf("Package.Downloads = %d; want those of people, 11", p.Downloads)
 	}
 	if r := get(db.ReleaseByVersion(ctx, "acme/zlib", "1.0.0"))(t); r.Downloads != 10 {
 		t.Errorf("Release.Downloads = %d; want 10", r.Downloads)
+	}
+	totals := store.Totals{People: 11, CI: 7, Robots: 11, Raw: 58}
+	if got := get(db.Totals(ctx, "acme/zlib", ""))(t); got != totals {
+		t.Errorf("Totals = %+v; want %+v", got, totals)
+	}
+
+	// Rolled up, a month has the same sums, and its days are gone.
+	if n := get(db.RollUpCounts(ctx, "2026-01-03"))(t); n != 1 {
+		t.Errorf("rolled up %d days; want 1", n)
+	}
+	if n := get(db.RollUpCounts(ctx, "2026-02-01"))(t); n != 1 {
+		t.Errorf("rolled up %d days; want 1", n)
+	}
+	for i := range kinds {
+		kinds[i].Day = "2026-01"
+	}
+	for _, days := range [][2]string{{"2026-01-01", "2026-01-31"}, {"2026-01-20", "2026-02-03"}, {"2025-12-31", "2026-01-01"}} {
+		if diff := cmp.Diff(kinds, get(db.Counts(ctx, "acme/zlib", days[0], days[1], store.CountBy{Day: true, Kind: true}))(t)); diff != "" {
+			t.Errorf("Counts %v after rolling up (-want +got):\n%s", days, diff)
+		}
+	}
+	for _, days := range [][2]string{{"2026-02-01", "2026-02-28"}, {"2025-12-01", "2025-12-31"}} {
+		if got := get(db.Counts(ctx, "acme/zlib", days[0], days[1], all))(t); len(got) != 0 {
+			t.Errorf("Counts %v = %+v; want none", days, got)
+		}
+	}
+	if got := get(db.Totals(ctx, "acme/zlib", ""))(t); got != totals {
+		t.Errorf("Totals after rolling up = %+v; want %+v", got, totals)
 	}
 }
 
@@ -189,7 +238,7 @@ func testDerived(t *testing.T, db *store.DB, _ *clock) {
 	commit(t, db, "acme/zlib", "1.0.0", 1)
 	save(t, db, "acme/zlib", "1.0.0", 1, store.Requirement{Kind: "requires", Target: "acme/x"})
 	must(t, db.AddNamespace(ctx, "acme", "ada"))
-	must(t, db.AddCounts(ctx, []store.Count{{Repo: "acme/zlib", Version: "1.0.0", Day: "2026-01-01", Count: 4}}))
+	must(t, db.AddCounts(ctx, 0, []store.Count{{Repo: "acme/zlib", Version: "1.0.0", Day: "2026-01-01", Kind: store.People, Count: 4}}))
 	must(t, db.SetYank(ctx, "acme/zlib", "1.0.0", &store.Yank{Reason: "broken"}, store.Change{Type: "version.yanked"}, store.AuditEntry{Action: "version.yank"}))
 	before := get(db.ReleaseByVersion(ctx, "acme/zlib", "1.0.0"))(t)
 	claim, epoch := get(db.Claim(ctx, "acme/zlib", "1.0.0"))(t), get(db.Epoch(ctx))(t)

@@ -1,0 +1,199 @@
+package downloads
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/jobs"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+const (
+	flushEvery = 10 * time.Second
+	maxSums    = 10_000 // different sums of a batch; more are written at once
+	keepDays   = 400    // as days; older ones become months. A year can be asked for
+	rollEvery  = 24 * time.Hour
+	rollJitter = time.Hour
+)
+
+// DB is what a Counter needs of the store.
+type DB interface {
+	ReleaseByDigest(ctx context.Context, repo, digest string) (store.Release, error)
+	AddCounts(ctx context.Context, batch int64, counts []store.Count) error
+	CountedBatch(ctx context.Context) (int64, error)
+	RollUpCounts(ctx context.Context, before string) (int, error)
+}
+
+// Counter counts pulls. Each is written to a file before it is answered, and
+// added to the database in numbered batches, so that each counts exactly once
+// whenever the process is killed. When the machine loses power, what was
+// counted since the last batch is lost.
+type Counter struct {
+	db  DB
+	log *slog.Logger
+	now func() time.Time
+	dir string
+
+	full chan struct{} // a batch should be written now
+
+	mu      sync.Mutex
+	once    once
+	open    *batch
+	failed  bool // writing the file failed, and it was said
+	waiting []*batch
+
+	flushing sync.Mutex // one at a time, so that batches stay in order
+}
+
+// Open continues in dir, which is made if it is absent: what an earlier process
+// counted and did not write is written with the next batch.
+func Open(ctx context.Context, dir string, db DB, log *slog.Logger, now func() time.Time) (_ *Counter, err error) {
+	defer clyde.Wrap(&err, "downloads.Open")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	last, err := db.CountedBatch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &Counter{db: db, log: log, now: now, dir: dir, full: make(chan struct{}, 1)}
+	left, err := readBatches(dir)
+	if err != nil {
+		return nil, err
+	}
+	next := last + 1
+	for _, b := range left {
+		next = max(next, b.n+1)
+		if b.n > last {
+			c.waiting = append(c.waiting, b)
+		} else if err := b.remove(); err != nil {
+			return nil, err
+		}
+	}
+	c.open, err = newBatch(dir, next)
+	return c, err
+}
+
+// Pulled counts one answer with a manifest. The address is not kept.
+func (c *Counter) Pulled(repo, digest, address string, from Source) {
+	day := c.now().UTC().Format(time.DateOnly)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := c.once.first(day, repetition{address, repo, digest, from})
+	if err := c.open.add(key{repo, digest, day, from}, first); err != nil && !c.failed {
+		c.failed = true
+		c.log.Error("downloads: a crash would lose counts", "err", err)
+	}
+	if len(c.open.sums) >= maxSums {
+		select {
+		case c.full <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Run writes batches and makes months of old days until ctx ends.
+func (c *Counter) Run(ctx context.Context) error {
+	rolled := make(chan struct{})
+	go func() {
+		defer close(rolled)
+		_ = jobs.Every(ctx, c.log, "downloads: months", rollEvery, rollJitter, func(ctx context.Context) error {
+			_, err := c.db.RollUpCounts(ctx, c.now().UTC().AddDate(0, 0, -keepDays).Format("2006-01")+"-01")
+			return err
+		})
+	}()
+	t := time.NewTicker(flushEvery)
+	defer t.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		case <-c.full:
+		}
+		c.flush(context.WithoutCancel(ctx))
+	}
+	<-rolled
+	return nil
+}
+
+// Close writes what there is. What cannot be written stays in its file.
+func (c *Counter) Close() error {
+	c.flush(context.Background())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.open.close()
+	if len(c.open.sums) == 0 {
+		err = errors.Join(err, c.open.remove())
+	}
+	return err
+}
+
+// flush writes the open batch, after those that failed before.
+func (c *Counter) flush(ctx context.Context) {
+	c.flushing.Lock()
+	defer c.flushing.Unlock()
+	c.turn(ctx)
+	for {
+		c.mu.Lock()
+		if len(c.waiting) == 0 {
+			c.mu.Unlock()
+			return
+		}
+		b := c.waiting[0]
+		c.mu.Unlock()
+		if err := c.write(ctx, b); err != nil {
+			c.log.ErrorContext(ctx, "downloads: write", "sums", len(b.sums), "err", err)
+			return // in order, or the ones before would not count
+		}
+		c.mu.Lock()
+		c.waiting = c.waiting[1:]
+		c.mu.Unlock()
+	}
+}
+
+// turn begins a new batch where the open one has something.
+func (c *Counter) turn(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.open.sums) == 0 {
+		return
+	}
+	b, err := newBatch(c.dir, c.open.n+1)
+	if err != nil {
+		c.log.ErrorContext(ctx, "downloads: new batch", "err", err)
+		return // the open one goes on
+	}
+	if err := c.open.close(); err != nil {
+		c.log.ErrorContext(ctx, "downloads: close", "err", err)
+	}
+	c.waiting = append(c.waiting, c.open)
+	c.open, c.failed = b, false
+}
+
+func (c *Counter) write(ctx context.Context, b *batch) error {
+	versions := map[[2]string]string{}
+	rows, err := b.rows(func(repo, digest string) (string, bool, error) {
+		id := [2]string{repo, digest}
+		if v, ok := versions[id]; ok {
+			return v, v != "", nil
+		}
+		r, err := c.db.ReleaseByDigest(ctx, repo, digest)
+		if errors.Is(err, clyde.ErrNotFound) {
+			err = nil
+		}
+		versions[id] = r.Version
+		return r.Version, r.Version != "", err
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.db.AddCounts(ctx, b.n, rows); err != nil {
+		return err
+	}
+	return b.remove()
+}
