@@ -15,7 +15,6 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
-	"github.com/clydepm/clyde-registry/pkg/policy"
 )
 
 // pullsAtOnce is how many packages are fetched side by side.
@@ -141,20 +140,8 @@ func (a *app) pullOne(ctx context.Context, m *meters, t target, judge *judge, ou
 		return out, err
 	}
 	out.Version, out.Size = version, p.Source.Size
-	if judge.policy != nil {
-		c := checked{located: l}
-		if err := judge.decide(ctx, &c); err != nil {
-			return out, err
-		}
-		if err := c.refusal(); err != nil {
-			return out, err
-		}
-		if c.decision.Verdict == policy.Warned {
-			a.say("%s %s: %s", a.paint(a.stderr, yellow, "warning:"), clean(l.String()), clean(c.who()))
-		}
-		if c.decision.Report != nil {
-			out.SignedBy = signers(c.decision.Report)
-		}
+	if out.SignedBy, err = judge.admit(ctx, l, nil); err != nil {
+		return out, err
 	}
 	dir := base + "-" + version
 	switch {

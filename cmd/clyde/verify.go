@@ -271,6 +271,30 @@ func (j *judge) decide(ctx context.Context, c *checked) (err error) {
 	return err
 }
 
+// admit is what everything asks that is about to unpack a package: nil where
+// nobody was named who must have signed it, or where they have. Locked is who
+// has signed it before, as a lock file remembers. It returns who signed, for a
+// person, and says what a policy merely warns of.
+func (j *judge) admit(ctx context.Context, l located, locked []string) (signedBy string, err error) {
+	if j.policy == nil {
+		return "", nil
+	}
+	c := checked{located: l, locked: locked}
+	if err := j.decide(ctx, &c); err != nil {
+		return "", err
+	}
+	if err := c.refusal(); err != nil {
+		return "", err
+	}
+	if c.decision.Verdict == policy.Warned {
+		j.app.say("%s %s: %s", j.app.paint(j.app.stderr, yellow, "warning:"), clean(l.String()), clean(c.who()))
+	}
+	if c.decision.Report != nil {
+		signedBy = signers(c.decision.Report)
+	}
+	return signedBy, nil
+}
+
 // refusal is why the package must not be used, or nil.
 func (c *checked) refusal() error {
 	err := c.decision.Err()
