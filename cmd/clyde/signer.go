@@ -21,7 +21,7 @@ const (
 	keyVar           = "CLYDE_KEY"            // the private key to sign with
 	signingConfigVar = "CLYDE_SIGNING_CONFIG" // signing_config.json of a private sigstore
 	trustedRootVar   = "CLYDE_TRUSTED_ROOT"   // its trusted_root.json
-	sigstoreTokenVar = "SIGSTORE_ID_TOKEN"    // GitLab: the identity token, by id_tokens in the job
+	sigstoreTokenVar = "SIGSTORE_ID_TOKEN"    //nolint:gosec // a name. GitLab: the identity token, by id_tokens in the job
 )
 
 // signFlags are the flags of everything that signs.

@@ -82,11 +82,11 @@ func (a *Authority) describe() []string {
 		if by == "" {
 			by = "who matches " + i.IssuerRegExp
 		}
-		s := a.Name + ": " + who + ", vouched for by " + by
+		says := []string{a.Name + ": " + who, "vouched for by " + by}
 		for _, k := range slices.Sorted(maps.Keys(i.Extensions)) {
-			s += ", " + k + " " + i.Extensions[k]
+			says = append(says, k+" "+i.Extensions[k])
 		}
-		out = append(out, s+tail)
+		out = append(out, strings.Join(says, ", ")+tail)
 	}
 	return out
 }

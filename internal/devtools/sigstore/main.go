@@ -7,6 +7,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
+	err := run(ctx, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sigstore:", err)
@@ -25,7 +26,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, stdout io.Writer) error {
 	tools := flag.String("tools", "", "folder of fulcio, timestamp-server and rekor-server, as .ci/tool builds them")
 	out := flag.String("out", ".cache/sigstore", "folder for files and data, emptied first")
 	flag.Parse()
@@ -53,7 +54,7 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	fmt.Printf(`A sigstore runs on this machine until you press Ctrl-C.
+	fmt.Fprintf(stdout, `A sigstore runs on this machine until you press Ctrl-C.
 
   export CLYDE_SIGNING_CONFIG=%[1]s/signing_config.json
   export CLYDE_TRUSTED_ROOT=%[1]s/trusted_root.json

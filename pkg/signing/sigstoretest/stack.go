@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,7 +93,7 @@ func Start(ctx context.Context, tools, dir string) (_ *Stack, err error) {
 
 // run starts the three programs and waits until they answer.
 func (s *Stack) run(ctx context.Context, tools string, ct *ctLog, rekorKey ed25519.PrivateKey) error {
-	ports, err := freePorts(8)
+	ports, err := freePorts(ctx, 7)
 	if err != nil {
 		return err
 	}
@@ -185,8 +186,8 @@ func (s *Stack) wait(ctx context.Context, name, address string) error {
 
 // Close ends all of it.
 func (s *Stack) Close() {
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		s.closers[i]()
+	for _, f := range slices.Backward(s.closers) {
+		f()
 	}
 	s.closers = nil
 }
@@ -307,7 +308,7 @@ func get(ctx context.Context, address string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := new(http.Client).Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -323,10 +324,10 @@ func get(ctx context.Context, address string) ([]byte, error) {
 }
 
 // freePorts returns ports of this machine that nobody uses now.
-func freePorts(n int) ([]int, error) {
+func freePorts(ctx context.Context, n int) ([]int, error) {
 	var out []int
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
