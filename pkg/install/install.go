@@ -6,15 +6,18 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/filelock"
 	"github.com/clydepm/clyde-registry/pkg/generate"
@@ -102,8 +105,9 @@ const (
 	Updated Change = "updated"
 )
 
-// Prebuilt looks for a binary of a package that fits this machine. Where there
-// is none, whyNot is a sentence about it.
+// Prebuilt looks for a binary of a package that fits this machine: the layer
+// that holds its installed tree, in the package's repository. Where there is
+// none, d is nil and whyNot a sentence about it, which may be empty.
 type Prebuilt func(ctx context.Context, name clyde.Name, p *resolve.LockedPackage) (d *ocispec.Descriptor, whyNot string, err error)
 
 type installer struct {
@@ -237,11 +241,14 @@ func (in *installer) fetch(ctx context.Context) error {
 	for i, p := range in.order {
 		in.signed[p.name] = signed[i]
 	}
+	if err := in.preferBuilds(ctx); err != nil {
+		return err
+	}
 	// Keys are known now: what is in the store needs no source.
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetchesAtOnce)
 	for i, p := range in.order {
-		if _, err := in.store.Entry(Built, in.key(p)); err == nil {
+		if _, err := in.store.Entry(Built, in.key(p)); err == nil || p.prebuilt != nil {
 			continue
 		}
 		g.Go(func() error {
@@ -251,6 +258,48 @@ func (in *installer) fetch(ctx context.Context) error {
 	}
 	_ = g.Wait()
 	return firstOf(ctx, errs)
+}
+
+// preferBuilds finds binaries for the packages that would have to be built,
+// those first that others need: what fits one may depend on another's.
+func (in *installer) preferBuilds(ctx context.Context) error {
+	if in.o.Prebuilt == nil {
+		return nil
+	}
+	for _, p := range in.order {
+		if p.headersOnly() || p.locked.Local != "" {
+			continue
+		}
+		d, whyNot, err := in.o.Prebuilt(ctx, p.name, p.locked)
+		if err != nil {
+			return err
+		}
+		if p.prebuilt = d; d == nil && whyNot != "" {
+			in.o.Say("%s is built from source: %s", p, whyNot)
+		}
+	}
+	return nil
+}
+
+// unpackBuild writes the installed tree of a prebuilt binary to files.
+func (in *installer) unpackBuild(ctx context.Context, p *pkg, files string) error {
+	path, err := in.blob(ctx, p, *p.prebuilt, "build")
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	form := artifact.TypeSourceGzip
+	if strings.HasSuffix(p.prebuilt.MediaType, "+zstd") {
+		form = artifact.TypeSourceZstd
+	}
+	if _, err := artifact.Unpack(f, form, files, unpackLimits); err != nil {
+		return fmt.Errorf("unpack the build of %s: %w", p, err)
+	}
+	return nil
 }
 
 // firstOf returns the first error that is not the others' being given up.
@@ -328,7 +377,11 @@ func (in *installer) key(p *pkg) string {
 		Traits          map[string]string `json:",omitempty"`
 		Deps            []dep
 	}{Format: keyFormat, Name: p.name, Archive: p.archive.Digest.String(), Config: sumBytes(p.config), Traits: p.locked.Traits}
-	if !p.headersOnly() {
+	switch {
+	case p.headersOnly():
+	case p.prebuilt != nil:
+		doc.System = "prebuilt " + p.prebuilt.Digest.String()
+	default:
 		doc.System = p.manifest.Build.System
 		doc.Platform, doc.Toolchain, doc.BuildType = in.o.Platform, in.o.Toolchain, in.o.BuildType
 		for _, d := range slices.Concat(p.deps, p.tools) {
@@ -347,7 +400,11 @@ func sumBytes(b []byte) string {
 // build puts the built tree of a package into the store, if it is not there.
 func (in *installer) build(ctx context.Context, p *pkg) (err error) {
 	e := Entry{Kind: Built, Key: in.key(p), Label: p.String()}
-	if !p.headersOnly() {
+	switch {
+	case p.headersOnly():
+	case p.prebuilt != nil:
+		e.Label += " (prebuilt)"
+	default:
 		e.Label += " (" + in.o.BuildType + ", " + in.o.Toolchain.String() + ")"
 	}
 	p.how = Stored
@@ -355,6 +412,10 @@ func (in *installer) build(ctx context.Context, p *pkg) (err error) {
 		if p.headersOnly() {
 			p.how = Headers
 			return in.headers(ctx, p, files)
+		}
+		if p.prebuilt != nil {
+			p.how = Fetched
+			return in.unpackBuild(ctx, p, files)
 		}
 		p.how = Compiled
 		return in.compile(ctx, p, e.Key, files)
