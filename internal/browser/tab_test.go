@@ -23,7 +23,8 @@ type tab struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed at the next event
-	loads   int           // documents that were loaded
+	arrived bool          // another document is here, and is being loaded
+	loads   int           // documents that were loaded, but for the blank one of the beginning
 	asked   []string      // what the page asked for from elsewhere
 	allowed []string      // origins it may ask
 	said    []string      // errors in its console
@@ -86,13 +87,21 @@ func (p *tab) event(m message) {
 		Args    []struct{ Value any }
 		Request struct{ URL string }
 		Entry   struct{ Level, Text, URL string }
+		Frame   struct{ ParentID, URL string }
 
 		ExceptionDetails struct{ Text string }
 	}
 	_ = json.Unmarshal(m.Params, &e) // of other events, nothing is read
 	switch m.Method {
+	case "Page.frameNavigated":
+		if e.Frame.ParentID == "" {
+			p.arrived = e.Frame.URL != "about:blank"
+		}
 	case "Page.loadEventFired":
-		p.loads++
+		if p.arrived {
+			p.loads++
+		}
+		p.arrived = false
 	case "Network.requestWillBeSent":
 		u, err := url.Parse(e.Request.URL)
 		if err == nil && (u.Scheme == "http" || u.Scheme == "https") && !p.mayAsk(u.Scheme+"://"+u.Host) {
@@ -248,22 +257,19 @@ func (p *tab) text(selector string) string {
 	return value[string](p, "document.querySelector("+quote(selector)+")?.innerText ?? ''")
 }
 
-// at fails unless the page is the one of path.
+// at waits until the page is the one of path.
 func (p *tab) at(path string) {
 	p.t.Helper()
-	if got := strings.TrimPrefix(p.address(), p.site); got != path {
-		p.t.Fatalf("the page is %s; want %s\n%s", got, path, p.text("body"))
-	}
+	p.until("being at "+path, func() bool { return p.address() == p.site+path })
 }
 
-// reads fails unless the page says every text.
+// reads waits until the page says every text, in capitals or not.
 func (p *tab) reads(texts ...string) {
 	p.t.Helper()
-	body := p.text("body")
 	for _, want := range texts {
-		if !strings.Contains(strings.ToLower(body), strings.ToLower(want)) {
-			p.t.Fatalf("%s does not say %q:\n%s", p.address(), want, body)
-		}
+		p.until(fmt.Sprintf("saying %q", want), func() bool {
+			return strings.Contains(strings.ToLower(p.text("body")), strings.ToLower(want))
+		})
 	}
 }
 
