@@ -35,6 +35,7 @@ var layer = map[string]int{
 	"pkg/recent":              10, // what was used last
 
 	"pkg/binary":   11, // what files say of the facts of builds
+	"pkg/graph":    11, // what a graph that was resolved amounts to
 	"pkg/generate": 11, // what resolve decided, for build systems
 
 	"pkg/store":                     20,

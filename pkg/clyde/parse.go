@@ -239,12 +239,12 @@ func (p *manifestParser) license(v value) {
 		return
 	}
 	p.m.License = s
-	_, warnings, err := parseLicense(s)
+	l, err := parseLicense(s)
 	if err != nil {
 		p.addErr(v, err)
 		return
 	}
-	for _, w := range warnings {
+	for _, w := range l.warnings {
 		pr := p.add(v, "license_spelling", "%s", w.msg)
 		pr.Warning, pr.Near = true, w.near
 	}

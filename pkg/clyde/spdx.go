@@ -64,18 +64,43 @@ var (
 // identifiers (SPDX 2.3, annex D), else an ErrInvalid error that suggests the
 // nearest one. LicenseRef- names are allowed.
 func CheckLicense(s string) error {
-	_, _, err := parseLicense(s)
+	_, err := ParseLicense(s)
 	return err
 }
 
 // LicenseIDs returns the licence identifiers in an expression, each once, in
 // order, spelt as SPDX does; nothing where s is no expression.
 func LicenseIDs(s string) []string {
-	ids, _, err := parseLicense(s)
+	p, err := parseLicense(s)
 	if err != nil {
 		return nil
 	}
-	return ids
+	return p.ids
+}
+
+// Operators of a License that has terms.
+const (
+	LicenseAnd = "AND"
+	LicenseOr  = "OR"
+)
+
+// License is a parsed SPDX expression: one licence, or terms joined by an
+// operator.
+type License struct {
+	ID        string // as SPDX spells it, without "+"; "" where there are terms
+	OrLater   bool   // of ID, written as "+"
+	Exception string // after WITH
+	Op        string // LicenseAnd or LicenseOr
+	Terms     []License
+}
+
+// ParseLicense reads an expression; errors are those of CheckLicense.
+func ParseLicense(s string) (License, error) {
+	p, err := parseLicense(s)
+	if err != nil {
+		return License{}, err
+	}
+	return p.tree, nil
 }
 
 // licenseParser walks the tokens of one expression by recursive descent; the
@@ -84,27 +109,28 @@ type licenseParser struct {
 	raw      string
 	tokens   []string
 	ids      []string
+	tree     License
 	warnings []licenseWarning
 }
 
 // licenseWarning is an identifier that SPDX understands but writes otherwise.
 type licenseWarning struct{ msg, near string }
 
-func parseLicense(s string) ([]string, []licenseWarning, error) {
+func parseLicense(s string) (_ *licenseParser, err error) {
 	if len(s) > MaxLicenseLen {
-		return nil, nil, licenseError("", "license is %d bytes long: the limit is %d", len(s), MaxLicenseLen)
+		return nil, licenseError("", "license is %d bytes long: the limit is %d", len(s), MaxLicenseLen)
 	}
 	p := &licenseParser{raw: s, tokens: licenseTokenRE.FindAllString(s, -1)}
 	if near := licenseHabits[strings.ToLower(strings.TrimSpace(s))]; near != "" {
-		return nil, nil, licenseError(near, "license %s is not an SPDX expression", quoted(s))
+		return nil, licenseError(near, "license %s is not an SPDX expression", quoted(s))
 	}
-	if err := p.or(); err != nil {
-		return nil, nil, err
+	if p.tree, err = p.or(); err != nil {
+		return nil, err
 	}
 	if len(p.tokens) > 0 {
-		return nil, nil, p.unexpected()
+		return nil, p.unexpected()
 	}
-	return p.ids, p.warnings, nil
+	return p, nil
 }
 
 func licenseError(near, format string, args ...any) *Error {
@@ -143,112 +169,109 @@ func (p *licenseParser) unexpected() error {
 	return licenseError("", "license %s: %s is not expected there", quoted(p.raw), quoted(tok)).Fix("join licences by AND, OR or WITH")
 }
 
-func (p *licenseParser) or() error {
-	if err := p.and(); err != nil {
-		return err
+func (p *licenseParser) or() (License, error) { return p.join(LicenseOr, p.and) }
+
+func (p *licenseParser) and() (License, error) { return p.join(LicenseAnd, p.term) }
+
+// join reads terms with op between them; one alone stands for itself.
+func (p *licenseParser) join(op string, term func() (License, error)) (License, error) {
+	l, err := term()
+	if err != nil || p.peek() != op {
+		return l, err
 	}
-	for p.take("OR") {
-		if err := p.and(); err != nil {
-			return err
+	l = License{Op: op, Terms: []License{l}}
+	for p.take(op) {
+		t, err := term()
+		if err != nil {
+			return l, err
 		}
+		l.Terms = append(l.Terms, t)
 	}
-	return nil
+	return l, nil
 }
 
-func (p *licenseParser) and() error {
-	if err := p.term(); err != nil {
-		return err
-	}
-	for p.take("AND") {
-		if err := p.term(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *licenseParser) term() error {
+func (p *licenseParser) term() (License, error) {
 	if p.take("(") {
-		if err := p.or(); err != nil {
-			return err
+		l, err := p.or()
+		if err != nil {
+			return l, err
 		}
 		if !p.take(")") {
 			if p.peek() == "" {
-				return licenseError("", "license %s: a parenthesis is not closed", quoted(p.raw))
+				return l, licenseError("", "license %s: a parenthesis is not closed", quoted(p.raw))
 			}
-			return p.unexpected()
+			return l, p.unexpected()
 		}
-		return nil
+		return l, nil
 	}
 	tok := p.peek()
 	if tok == "" || tok == ")" || slices.Contains([]string{"AND", "OR", "WITH"}, strings.ToUpper(tok)) {
-		return p.unexpected()
+		return License{}, p.unexpected()
 	}
-	if err := p.license(tok); err != nil {
-		return err
+	l, err := p.license(tok)
+	if err != nil {
+		return l, err
 	}
 	p.tokens = p.tokens[1:]
 	if !p.take("WITH") {
-		return nil
+		return l, nil
 	}
-	exc := p.peek()
-	if err := p.exception(exc); err != nil {
-		return err
+	if l.Exception, err = p.exception(p.peek()); err != nil {
+		return l, err
 	}
 	p.tokens = p.tokens[1:]
-	return nil
+	return l, nil
 }
 
-func (p *licenseParser) license(tok string) error {
+func (p *licenseParser) license(tok string) (License, error) {
 	if licenseRefRE.MatchString(tok) {
-		p.add(tok)
-		return nil
+		return p.add(tok, false), nil
 	}
 	// "GPL-2.0+" is itself in the list of deprecated identifiers.
 	if id, ok := deprecatedList().byLower[strings.ToLower(tok)]; ok {
 		p.deprecated(id)
-		return nil
+		return p.add(id, false), nil
 	}
 	plain := strings.TrimSuffix(tok, "+")
 	if id, ok := licenseList().byLower[strings.ToLower(plain)]; ok {
 		p.spelling(plain, id)
-		p.add(id)
-		return nil
+		return p.add(id, plain != tok), nil
 	}
 	if id, ok := deprecatedList().byLower[strings.ToLower(plain)]; ok {
 		p.deprecated(id)
-		return nil
+		return p.add(id, plain != tok), nil
 	}
 	near := licenseHabits[strings.ToLower(tok)]
 	if near == "" {
 		near = nearest(plain, licenseList().ids)
 	}
 	if near == "" && strings.Contains(tok, "/") {
-		return licenseError("", "license %s: %s is not an SPDX identifier", quoted(p.raw), quoted(tok)).Fix("join licences by OR or AND, not /")
+		return License{}, licenseError("", "license %s: %s is not an SPDX identifier", quoted(p.raw), quoted(tok)).Fix("join licences by OR or AND, not /")
 	}
 	e := licenseError(near, "license %s: %s is not an SPDX identifier", quoted(p.raw), quoted(tok))
 	if near == "" {
 		e.Fix("choose one of https://spdx.org/licenses, write LicenseRef-… for one of your own, or name a file in license_file")
 	}
-	return e
+	return License{}, e
 }
 
-func (p *licenseParser) exception(tok string) error {
+func (p *licenseParser) exception(tok string) (string, error) {
 	if additionRefRE.MatchString(tok) {
-		return nil
+		return tok, nil
 	}
 	id, ok := exceptionList().byLower[strings.ToLower(tok)]
 	if !ok {
-		return licenseError(nearest(tok, exceptionList().ids), "license %s: %s is not an SPDX exception", quoted(p.raw), quoted(tok))
+		return "", licenseError(nearest(tok, exceptionList().ids), "license %s: %s is not an SPDX exception", quoted(p.raw), quoted(tok))
 	}
 	p.spelling(tok, id)
-	return nil
+	return id, nil
 }
 
-func (p *licenseParser) add(id string) {
+func (p *licenseParser) add(id string, later bool) License {
 	if !slices.Contains(p.ids, id) {
 		p.ids = append(p.ids, id)
 	}
+	return License{ID: id, OrLater: later}
 }
 
 func (p *licenseParser) spelling(got, want string) {
@@ -258,7 +281,6 @@ func (p *licenseParser) spelling(got, want string) {
 }
 
 func (p *licenseParser) deprecated(id string) {
-	p.add(id)
 	near := ""
 	if base, ok := strings.CutSuffix(id, "+"); ok {
 		near = base + "-or-later"
