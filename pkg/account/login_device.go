@@ -199,7 +199,7 @@ func (a *Accounts) PollDevice(ctx context.Context, secret string, from From) (to
 	if !strings.HasPrefix(secret, devicePrefix) || len(secret) > maxAgent {
 		return "", t, expired()
 	}
-	hash := hashToken(secret)
+	hash := a.hashOf(ctx, secret)
 	d, err := a.db.Device(ctx, hash)
 	if errors.Is(err, clyde.ErrNotFound) {
 		return "", t, expired()

@@ -247,7 +247,7 @@ func (a *Accounts) RevokeLeaked(ctx context.Context, secret, where string) (t st
 	if !WellFormed(secret) {
 		return t, false, nil
 	}
-	t, err = a.db.TokenByHash(ctx, hashToken(secret))
+	t, err = a.db.TokenByHash(ctx, a.hashOf(ctx, secret))
 	if e := clyde.AsError(err); e != nil && e.Kind == clyde.ErrNotFound {
 		return store.Token{}, false, nil
 	}

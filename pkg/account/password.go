@@ -45,6 +45,9 @@ func (a *Accounts) hashPassword(ctx context.Context, password string) (string, e
 // derive runs argon2id, as many at a time as there are processors, so that a
 // burst of sign ins takes a bounded amount of memory.
 func (a *Accounts) derive(ctx context.Context, password string, salt []byte) ([]byte, error) {
+	if a.hashed != nil {
+		a.hashed(ctx, "password")
+	}
 	select {
 	case a.hashing <- struct{}{}:
 		defer func() { <-a.hashing }()

@@ -136,7 +136,7 @@ func (a *Accounts) session(ctx context.Context, secret string) (store.Session, e
 	if !strings.HasPrefix(secret, sessionPrefix) || len(secret) > maxAgent {
 		return store.Session{}, errNoSession()
 	}
-	hash := hashToken(secret)
+	hash := a.hashOf(ctx, secret)
 	s, err := a.db.SessionByHash(ctx, hash)
 	now := a.now()
 	switch {

@@ -197,6 +197,12 @@ func (r *Registry) visible(ctx context.Context, p account.Principal, repo string
 	if err != nil {
 		return false, err
 	}
+	hidden := account.Resource{Repo: repo, Private: true}
+	if private && !account.Allowed(p, account.Pull, hidden) {
+		// What is remembered of it would spare a query that absence costs.
+		_, err := r.o.DB.HasRepo(ctx, repo)
+		return false, err
+	}
 	exists, err := r.hasRepo(ctx, repo)
 	if err != nil {
 		return false, err
@@ -204,7 +210,6 @@ func (r *Registry) visible(ctx context.Context, p account.Principal, repo string
 	if exists {
 		return account.Allowed(p, account.Pull, account.Resource{Repo: repo, Private: private}), nil
 	}
-	hidden := account.Resource{Repo: repo, Private: true}
 	return account.Allowed(p, account.Pull, hidden) || account.Allowed(p, account.PublishNew, hidden), nil
 }
 
@@ -246,14 +251,12 @@ func (r *Registry) mayPush(ctx context.Context, p account.Principal, repo string
 	if err != nil {
 		return err
 	}
-	if exists {
-		private, err := r.private(ctx, repo)
-		if err != nil {
-			return err
-		}
-		if account.Allowed(p, account.Pull, account.Resource{Repo: repo, Private: private}) {
-			return account.Authorize(p, account.Publish, res)
-		}
+	private, err := r.private(ctx, repo) // asked in any case, so that absence costs the same
+	if err != nil {
+		return err
+	}
+	if exists && account.Allowed(p, account.Pull, account.Resource{Repo: repo, Private: private}) {
+		return account.Authorize(p, account.Publish, res)
 	}
 	return account.Authorize(p, account.PublishNew, res)
 }

@@ -56,7 +56,7 @@ func newAuthzWorld(t *testing.T) *authzWorld {
 	c.Limits.Reports = 0 // one address asks for everybody
 	c.API.ReadsPerSecond, c.API.WritesPerSecond = 0, 0
 	now := time.Now()
-	s := start(t, c, Options{Now: func() time.Time { return now }})
+	s := start(t, c, Options{Now: func() time.Time { return now }, work: countWork})
 	ctx := t.Context()
 	must := func(err error) {
 		t.Helper()

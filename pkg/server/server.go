@@ -38,6 +38,8 @@ import (
 type Options struct {
 	Log *slog.Logger     // nil discards
 	Now func() time.Time // nil means time.Now
+
+	work func(ctx context.Context, what string) // told of each statement and hash; for tests
 }
 
 // Parts is everything a server is made of but its listeners: what
@@ -109,11 +111,12 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 		return nil, err
 	}
 	p.onClose(unlock)
-	if p.DB, err = store.Open(ctx, store.Options{Path: filepath.Join(p.Dir, "clyde.db"), Now: o.Now}); err != nil {
+	if p.DB, err = store.Open(ctx, store.Options{Path: filepath.Join(p.Dir, "clyde.db"), Now: o.Now, Ran: o.work}); err != nil {
 		return nil, err
 	}
 	p.onClose(p.DB.Close)
 	p.Accounts = account.New(p.DB, o.Now)
+	p.Accounts.OnHash(o.work)
 	p.Engine = memory.New(memory.Options{})
 	p.onClose(p.Engine.Close)
 	if p.Content, err = content.Open(filepath.Join(p.Dir, "content")); err != nil {

@@ -80,12 +80,16 @@ type preparer interface {
 
 // stmtCache prepares each statement once.
 type stmtCache struct {
-	db preparer
-	mu sync.Mutex
-	m  map[string]*sql.Stmt
+	db  preparer
+	ran func(ctx context.Context, name string) // Options.Ran
+	mu  sync.Mutex
+	m   map[string]*sql.Stmt
 }
 
 func (c *stmtCache) get(ctx context.Context, name string) (*sql.Stmt, error) {
+	if c.ran != nil {
+		c.ran(ctx, name)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s, ok := c.m[name]; ok {
