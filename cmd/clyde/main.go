@@ -92,8 +92,8 @@ func newRoot(a *app) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add(groupMake, newInit(a), newValidate(a), newPack(a), newPush(a), newPublish(a))
-	add(groupFind, newSearch(a), newInfo(a), newVersions(a), newPull(a))
+	add(groupMake, newInit(a), newValidate(a), newPack(a), newPush(a), newBuild(a), newPublish(a))
+	add(groupFind, newSearch(a), newInfo(a), newVersions(a), newBuilds(a), newPull(a))
 	add(groupNeed, newAdd(a), newRemove(a), newInstall(a), newUpdate(a), newOutdated(a), newTree(a), newWhy(a), newResolve(a))
 	add(groupTrust, newKeygen(a), newSign(a), newAttest(a), newVerify(a), newPolicy(a), newKeyCommand(a))
 	add(groupManage, newYank(a), newUnyank(a), newDeprecate(a), newAccess(a), newOwner(a), newTransfer(a), newNamespace(a), newOrg(a), newTrust(a), newAudit(a))

@@ -208,7 +208,7 @@ func (a *app) writePacked(p *artifact.Packed, dir, output, layout string) error 
 	if layout == "" {
 		return nil
 	}
-	return writeLayout(layout, p)
+	return writeLayout(layout, p, p.Version.String())
 }
 
 // within reports whether path lies in dir.
@@ -248,8 +248,8 @@ func writeBlob(path string, b artifact.Blob) error {
 	return err
 }
 
-// writeLayout writes an OCI image layout with p under its version.
-func writeLayout(dir string, p *artifact.Packed) error {
+// writeLayout writes an OCI image layout with p under tag.
+func writeLayout(dir string, p *artifact.Packed, tag string) error {
 	if old, err := os.ReadDir(dir); err == nil && len(old) > 0 {
 		return clyde.Errorf(clyde.ErrConflict, "%s exists and is not empty", dir).WithCode("directory_exists").Fix("remove it or name another directory")
 	}
@@ -263,7 +263,7 @@ func writeLayout(dir string, p *artifact.Packed) error {
 		}
 	}
 	desc := p.Descriptor
-	desc.Annotations = map[string]string{ocispec.AnnotationRefName: p.Version.String()}
+	desc.Annotations = map[string]string{ocispec.AnnotationRefName: tag}
 	index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{desc}}
 	index.SchemaVersion = 2
 	head, err1 := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})

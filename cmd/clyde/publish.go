@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
+	"github.com/clydepm/clyde-registry/pkg/client"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 )
@@ -331,6 +332,14 @@ func (a *app) needLogin(ctx context.Context, s site) error {
 
 // waitVisible returns when the registry shows the version.
 func (a *app) waitVisible(ctx context.Context, p *artifact.Packed) error {
+	return a.until(ctx, p.Name.String()+" "+p.Version.String(), func(ctx context.Context, c *client.Client) (bool, error) {
+		r, err := c.Release(ctx, p.Name, p.Version.String())
+		return r.Digest == p.Descriptor.Digest.String(), err
+	})
+}
+
+// until returns when the registry shows what was pushed, which shown tells.
+func (a *app) until(ctx context.Context, what string, shown func(context.Context, *client.Client) (bool, error)) error {
 	c, err := a.api(ctx)
 	if err != nil {
 		return err
@@ -338,11 +347,11 @@ func (a *app) waitVisible(ctx context.Context, p *artifact.Packed) error {
 	limited, cancel := context.WithTimeout(ctx, visibleWithin)
 	defer cancel()
 	for wait := firstPoll; ; wait = min(2*wait, maxPoll) {
-		r, err := c.Release(limited, p.Name, p.Version.String())
+		ok, err := shown(limited, c)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err == nil && r.Digest == p.Descriptor.Digest.String():
+		case err == nil && ok:
 			return nil
 		case err != nil && !errors.Is(err, clyde.ErrNotFound) && !errors.Is(err, clyde.ErrUnavailable) && !errors.Is(err, clyde.ErrRateLimited) && limited.Err() == nil:
 			return err
@@ -352,8 +361,8 @@ func (a *app) waitVisible(ctx context.Context, p *artifact.Packed) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return clyde.Errorf(clyde.ErrUnavailable, "%s %s is pushed, and the registry does not show it after %s", p.Name, p.Version, visibleWithin).
-				WithCode("not_visible").Fix("clyde info %s@%s, in a while", p.Name, p.Version).Fix("clyde publish again: it is safe")
+			return clyde.Errorf(clyde.ErrUnavailable, "%s is pushed, and the registry does not show it after %s", what, visibleWithin).
+				WithCode("not_visible").Fix("clyde info, in a while").Fix("push it again: it is safe")
 		case <-time.After(wait):
 		}
 	}

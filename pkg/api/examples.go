@@ -8,6 +8,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
+	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
@@ -21,6 +22,12 @@ var (
 	exampleKeyFP  = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
 	exampleScopes = []Scope{{Actions: []string{"publish", "publish-new"}, Pattern: "@acme/*"}}
 
+	exampleBuild = catalog.Build{
+		Digest: exampleDigest, Reference: "localhost:8080/acme/zlib@" + exampleDigest, Tag: "1.3.1_9f86d081884c7d65",
+		ABIID: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", OS: "linux", Arch: "x86_64", Size: 104_857, Attached: exampleTime,
+		Actor: "ci of acme", Facts: json.RawMessage(`{"schema":1,"language":"c","os":"linux","arch":"x86_64","cpu_baseline":"x86-64-v1","libc":{"family":"glibc","min":"2.14"},` +
+			`"compiler":{"family":"gcc","version":"12.2.0"},"pic":true,"linkage":"static","source_digest":"` + exampleSource + `"}`),
+	}
 	exampleDependency = catalog.Dependency{Name: "@acme/zlib", Range: "^1.3", Kind: "requires", Known: true}
 	exampleRelease    = catalog.Release{
 		Name: "@acme/zlib", Version: "1.3.1", Digest: exampleDigest, Reference: "localhost:8080/acme/zlib@" + exampleDigest,
@@ -151,6 +158,7 @@ func (s *server) replies() map[string]any {
 		"resolve-range":             exampleRelease,
 		"resolve":                   Resolution(exampleAnswer),
 		"list-dependencies":         Dependencies{[]catalog.Dependency{exampleDependency}},
+		"list-builds":               Builds{Items: []catalog.Build{exampleBuild}, Rules: compat.RulesVersion},
 		"get-signatures": Signatures{State: "verified", Report: json.RawMessage(
 			`{"repo":"acme/zlib","digest":"` + exampleDigest + `","state":"verified","signatures":[],"attestations":[]}`)},
 		"get-readme":        catalog.Readme{Path: "README.md", Raw: "# zlib\n", HTML: "<h2>zlib</h2>\n"},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/compat"
 )
 
 // VersionPath is the part of a path that names a version.
@@ -31,6 +32,12 @@ type Dependencies struct {
 	Items []catalog.Dependency `json:"items"`
 }
 
+// Builds are the binary builds of a version, oldest first.
+type Builds struct {
+	Items []catalog.Build `json:"items"`
+	Rules int             `json:"rules_version" doc:"of the rules by which a build is chosen"`
+}
+
 // Signatures are what verification found about a version.
 type Signatures struct {
 	State   string          `json:"state" enum:"verified,untrusted,unsigned,invalid" doc:"verified: by a key of the namespace; untrusted: by another; invalid: about something else"`
@@ -42,6 +49,7 @@ type (
 	releasesOutput     struct{ Body Releases }
 	releaseOutput      struct{ Body catalog.Release }
 	dependenciesOutput struct{ Body Dependencies }
+	buildsOutput       struct{ Body Builds }
 	signaturesOutput   struct{ Body Signatures }
 )
 
@@ -123,6 +131,17 @@ func (s *server) versions() {
 		}
 		found, err := s.Catalog.Dependencies(ctx, callOf(ctx).who, ref)
 		return &dependenciesOutput{Dependencies{items(found)}}, s.unknown(ctx, ref.Name, err)
+	})
+	add(s, operation{
+		id: "list-builds", method: "GET", path: at + "/versions/{version}/builds", tag: "packages", summary: "List binary builds",
+		about: "Every binary build of a version, oldest first, with its facts. Whether one fits a machine follows from them by the rules whose version is given; clyde builds --for-host applies them.", errors: []int{404, 410},
+	}, func(ctx context.Context, in *VersionPath) (*buildsOutput, error) {
+		ref, err := in.ref()
+		if err != nil {
+			return nil, err
+		}
+		found, err := s.Catalog.Builds(ctx, callOf(ctx).who, ref)
+		return &buildsOutput{Builds{Items: items(found), Rules: compat.RulesVersion}}, s.unknown(ctx, ref.Name, err)
 	})
 	add(s, operation{
 		id: "get-signatures", method: "GET", path: at + "/versions/{version}/signatures", tag: "packages", summary: "See what verification found",

@@ -65,6 +65,7 @@ type File struct {
 	LTO        string   // "" | fat | slim
 	DebugInfo  bool     // has DWARF
 	Exports    []string // defined and visible, sorted; at most MaxExports
+	Undefined  []string // of objects and archives: asked for and not there, sorted; at most MaxExports
 }
 
 // errNone means that a file is nothing that this package reads.
@@ -103,7 +104,7 @@ func Measure(path string, r io.ReaderAt, size int64) (f *File, err error) {
 		return nil, err
 	}
 	f = &File{Path: path, Size: size}
-	m := &meter{f: f, exports: map[string]bool{}, needed: map[string]bool{}, compilers: map[string]bool{}, sanitizers: map[string]bool{}, classes: map[string]int{}}
+	m := &meter{f: f, exports: map[string]bool{}, undefined: map[string]bool{}, needed: map[string]bool{}, compilers: map[string]bool{}, sanitizers: map[string]bool{}, classes: map[string]int{}}
 	switch err := m.file(head[:n], r, size); {
 	case errors.Is(err, errNone):
 		return nil, nil
@@ -141,6 +142,7 @@ func invalid(format string, args ...any) *clyde.Error {
 type meter struct {
 	f          *File
 	exports    map[string]bool
+	undefined  map[string]bool
 	needed     map[string]bool
 	compilers  map[string]bool
 	sanitizers map[string]bool
@@ -157,6 +159,12 @@ type meter struct {
 func (m *meter) finish() {
 	f := m.f
 	f.Needed, f.Compilers, f.Sanitizers, f.Exports = sorted(m.needed), sorted(m.compilers), sorted(m.sanitizers), sorted(m.exports)
+	if f.Kind == Object || f.Kind == Archive {
+		for name := range m.exports {
+			delete(m.undefined, name)
+		}
+		f.Undefined = sorted(m.undefined)
+	}
 	if m.picSeen {
 		pic := !m.notPIC
 		f.PIC = &pic

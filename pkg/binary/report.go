@@ -25,8 +25,8 @@ func (r *Report) Add(f *File) {
 	if f == nil {
 		return
 	}
-	if r.exports += len(f.Exports); r.exports > MaxAllExports {
-		f.Exports = nil
+	if r.exports += len(f.Exports) + len(f.Undefined); r.exports > MaxAllExports {
+		f.Exports, f.Undefined = nil, nil
 	}
 	at, _ := slices.BinarySearchFunc(r.Files, f.Path, func(m File, path string) int { return cmp.Compare(m.Path, path) })
 	r.Files = slices.Insert(r.Files, at, *f)

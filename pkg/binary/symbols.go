@@ -18,6 +18,9 @@ func (m *meter) symbol(name string, defined, visible bool) error {
 	if defined && visible && len(m.exports) < MaxExports {
 		m.exports[name] = true
 	}
+	if !defined && len(m.undefined) < MaxExports {
+		m.undefined[name] = true
+	}
 	m.runtime(name)
 	if !strings.HasPrefix(name, "_Z") && !strings.HasPrefix(name, "__Z") {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
 
@@ -110,6 +111,17 @@ func (c *Client) Candidates(ctx context.Context, base string) ([]Package, error)
 // Versions returns a package's versions, highest first.
 func (c *Client) Versions(ctx context.Context, name clyde.Name) ([]Release, error) {
 	return list[Release](ctx, c, packagePath(name)+"/versions", nil)
+}
+
+// Builds returns the binary builds of a version, oldest first.
+func (c *Client) Builds(ctx context.Context, name clyde.Name, version string) ([]Build, error) {
+	builds, err := list[Build](ctx, c, releasePath(name, version)+"/builds", nil)
+	for i := range builds {
+		if builds[i].Facts == nil {
+			builds[i].Facts = new(compat.Facts) // of which nothing is known: it fits nobody
+		}
+	}
+	return builds, err
 }
 
 // Release returns one version; "" and "latest" mean the latest.

@@ -3,6 +3,8 @@ package client
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/clydepm/clyde-registry/pkg/compat"
 )
 
 // Package is one package.
@@ -269,4 +271,19 @@ type WellKnown struct {
 		Audience string `json:"audience"` // what identity tokens must be made for
 		Exchange string `json:"exchange"` // address that exchanges them
 	} `json:"oidc"` // nil: CI runs cannot publish by their identity
+}
+
+// Build is one binary build of a version.
+type Build struct {
+	Digest    string        `json:"digest"`    // of the OCI manifest: pull by it
+	Reference string        `json:"reference"` // "host/acme/zlib@sha256:…"
+	Tag       string        `json:"tag"`       // "1.3.1_0123456789abcdef"
+	ABIID     string        `json:"abi_id"`
+	OS        string        `json:"os"`
+	Arch      string        `json:"arch"`
+	Size      int64         `json:"size"`                 // bytes of what is installed, compressed
+	DebugSize int64         `json:"debug_size,omitempty"` // of the debug symbols
+	Attached  time.Time     `json:"attached_at"`
+	Actor     string        `json:"attached_by"`
+	Facts     *compat.Facts `json:"facts"`
 }

@@ -10,7 +10,7 @@ type Host struct {
 	Libc        HostLibc          `json:"libc,omitzero"`
 	Compiler    Compiler          `json:"compiler,omitzero"`
 	CXXStdlib   HostStdlib        `json:"cxx_stdlib,omitzero"`
-	CStd        string            `json:"c_std,omitempty"`   // what the project compiles with, else the newest the compiler takes
+	CStd        string            `json:"c_std,omitempty"`   // what is compiled with: by the flags, else the compiler's default
 	CXXStd      string            `json:"cxx_std,omitempty"` // the same of C++
 	Exceptions  *bool             `json:"exceptions,omitempty"`
 	RTTI        *bool             `json:"rtti,omitempty"`

@@ -1,0 +1,82 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/compat"
+	"github.com/clydepm/clyde-registry/pkg/store"
+)
+
+// Build is one binary build of a version.
+type Build struct {
+	Digest    string          `json:"digest" doc:"OCI digest to pull by"`
+	Reference string          `json:"reference" doc:"what oras, crane and cosign take: host/namespace/name@digest"`
+	Tag       string          `json:"tag" doc:"version, _ and sixteen digits that follow from the facts" example:"1.3.1_0123456789abcdef"`
+	ABIID     string          `json:"abi_id" doc:"identity of the binary interface: builds that have one can take each other's place"`
+	OS        string          `json:"os" doc:"system it is for; any, of headers alone" example:"linux"`
+	Arch      string          `json:"arch" doc:"processor it is for" example:"x86_64"`
+	Size      int64           `json:"size" doc:"bytes of what is installed, compressed"`
+	DebugSize int64           `json:"debug_size,omitempty" doc:"bytes of the debug symbols, compressed; absent where there are none"`
+	Attached  time.Time       `json:"attached_at" doc:"when it was pushed"`
+	Actor     string          `json:"attached_by" doc:"who pushed it"`
+	Facts     json.RawMessage `json:"facts" doc:"build.json: what the build needs and how it was made"`
+}
+
+// Fit is what the rules say of one build for one host.
+type Fit struct {
+	Build
+	Class compat.Class `json:"class" doc:"exact, other_build_type, other_linkage, older_cpu; no: it does not fit"`
+	Fact  string       `json:"fact,omitempty" doc:"the first fact that failed"`
+	Why   string       `json:"why,omitempty" doc:"a sentence about it"`
+}
+
+// Builds lists the builds of a version, oldest first.
+func (c *Catalog) Builds(ctx context.Context, p account.Principal, ref Ref) ([]Build, error) {
+	r, err := c.row(ctx, p, ref)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := c.DB.Builds(ctx, r.Repo, r.VersionKey)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Build, len(rows))
+	for i, b := range rows {
+		out[i] = c.build(b)
+	}
+	return out, nil
+}
+
+func (c *Catalog) build(b store.Build) Build {
+	return Build{
+		Digest: b.Digest, Reference: c.Host + "/" + b.Repo + "@" + b.Digest, Tag: b.Tag, ABIID: b.ABIID, OS: b.OS, Arch: b.Arch,
+		Size: b.TreeSize, DebugSize: b.DebugSize, Attached: b.Attached, Actor: b.Actor, Facts: b.Facts,
+	}
+}
+
+// BuildsFor judges the builds of a version for a host: those that fit, best
+// first, then the others, each with the first fact that failed.
+func (c *Catalog) BuildsFor(ctx context.Context, p account.Principal, ref Ref, h compat.Host, w compat.Want) ([]Fit, error) {
+	builds, err := c.Builds(ctx, p, ref)
+	if err != nil {
+		return nil, err
+	}
+	byDigest := make(map[string]Build, len(builds))
+	candidates := make([]compat.Candidate, 0, len(builds))
+	for _, b := range builds {
+		f, err := compat.Parse(b.Facts)
+		if err != nil {
+			return nil, err
+		}
+		byDigest[b.Digest] = b
+		candidates = append(candidates, compat.Candidate{Digest: b.Digest, Facts: f})
+	}
+	out := make([]Fit, 0, len(builds))
+	for _, v := range compat.Match(h, w, candidates) {
+		out = append(out, Fit{Build: byDigest[v.Candidate.Digest], Class: v.Class, Fact: v.Fact, Why: v.Why})
+	}
+	return out, nil
+}

@@ -1,0 +1,38 @@
+package toolchain_test
+
+import (
+	"os/exec"
+	"testing"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/toolchain"
+)
+
+func TestDetect(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("g++"); err != nil {
+		t.Skip("there is no g++")
+	}
+	plain, err := toolchain.Detect(t.Context(), toolchain.Options{CC: "gcc", CXX: "g++", Getenv: func(string) string { return "" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain.OS == "" || plain.Arch == "" || plain.Libc.Family == "" || plain.Compiler.Family != "gcc" || plain.Compiler.Version == "" || plain.Compiler.Target == "" ||
+		plain.CXXStdlib.Family != "libstdc++" || plain.CXXStdlib.ABI != "cxx11" || plain.CXXStdlib.SymbolVersion == "" || plain.CStd == "" || plain.CXXStd == "" ||
+		plain.Exceptions == nil || !*plain.Exceptions || plain.RTTI == nil || !*plain.RTTI {
+		t.Errorf("Detect = %+v", plain)
+	}
+	odd, err := toolchain.Detect(t.Context(), toolchain.Options{CC: "gcc", CXX: "g++", Getenv: func(name string) string {
+		return map[string]string{"CXXFLAGS": "-std=c++14 -fno-rtti -D_GLIBCXX_USE_CXX11_ABI=0 -fsanitize=address -D_GLIBCXX_DEBUG"}[name]
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if odd.CXXStd != "14" || odd.CXXStdlib.ABI != "old" || len(odd.Sanitizers) != 1 || odd.StdlibDebug == "" || *odd.RTTI || !*odd.Exceptions {
+		t.Errorf("Detect = %+v", odd)
+	}
+	_, err = toolchain.Detect(t.Context(), toolchain.Options{CC: "no-such-compiler", Getenv: func(string) string { return "" }, CXX: "no-such-compiler"})
+	if e := clyde.AsError(err); e == nil || e.Code != "compiler_missing" {
+		t.Errorf("without a compiler: %v", err)
+	}
+}
