@@ -111,6 +111,7 @@ type search struct {
 	query     []token
 	collapsed string // the text as a name
 	header    string // the text as an include path, or ""
+	path      bool   // somebody exports exactly that path, and it has a directory
 	typed     map[string]struct{}
 	fixed     []string // for each word its correction, or ""
 	fixedName string   // correction of the whole text, or ""
@@ -440,6 +441,7 @@ func (s *search) byHeader() {
 		}
 		if depth, ok := endsIn(s.st.header(r), want); ok && depth == 0 {
 			s.raise(r.doc, tierHeader)
+			s.path = s.path || s.sees(r.doc) && strings.Contains(want, "/")
 		} else if ok {
 			s.raise(r.doc, tierVendor+vendorScore/float32(1+depth))
 		}
@@ -483,7 +485,11 @@ func (s *search) run() {
 }
 
 // accepts says which documents count as found: a word of each two must match,
-// unless the name or a header did.
+// unless the name or a header did. Who asks for fmt/core.h, and it is there, does
+// not mean whatever has a word of it.
 func (s *search) accepts(d int32) bool {
+	if s.path {
+		return s.bonus[d] >= tier
+	}
 	return s.bonus[d] > 0 || int(s.words[d])*2 >= len(s.query)
 }
