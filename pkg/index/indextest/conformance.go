@@ -395,7 +395,7 @@ func headers(t *testing.T, e index.Engine) {
 		}),
 		doc("fmtlib/fmt", "", func(d *index.Document) { d.Headers = []string{"fmt/core.h"} }),
 		doc("eigen/eigen", "", func(d *index.Document) { d.Headers = []string{"Eigen/Dense"} }),
-		doc("acme/core", "formats core files, as fmt does"),
+		doc("acme/dumps", "prints core files, as fmt does"),
 	)
 	wantKeys(t, e, index.Query{Text: "fmt/core.h"}, "fmtlib/fmt") // whoever asks for a path that is there means no other
 	for _, text := range []string{"zlib.h", "<zlib.h>", `"zlib.h"`, "#include <zlib.h>", "# include \"zlib.h\"", "ZLIB.H"} {
