@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -95,18 +96,32 @@ func (c *client) upload(ctx context.Context, repo string, d digest.Digest, body 
 // parcel is a package ready to be sent.
 type parcel struct {
 	name            clyde.Name
+	version         string
 	config, archive []byte
 	manifest        []byte
 }
 
+// parcelVersion is the version of those packages that have one.
 const parcelVersion = "1.0.0"
 
 // pack makes a package with 20 kB of new content. Peers get the same.
 func pack(namespace string, i int) (*parcel, error) {
-	p := &parcel{name: clyde.Name{Namespace: namespace, Base: fmt.Sprintf("pkg-%d", i)}}
-	p.config = fmt.Appendf(nil, "schema: 1\nname: %q\nversion: %q\ntype: library\nlanguage: c\ndescription: Package %d of a measurement\nlicense: MIT\nkeywords: [measurement]\nsources: [\"src/*.c\"]\ninclude: [include]\nbuild: {system: cmake}\n",
-		p.name.String(), parcelVersion, i)
-	noise := make([]byte, 20_000)
+	return packVersion(clyde.Name{Namespace: namespace, Base: fmt.Sprintf("pkg-%d", i)}, parcelVersion, nil, 20_000)
+}
+
+// packVersion makes a version of a package with size bytes of new content.
+func packVersion(name clyde.Name, version string, requires map[string]string, size int) (*parcel, error) {
+	p := &parcel{name: name, version: version}
+	needs, err := json.Marshal(requires)
+	if err != nil {
+		return nil, err
+	}
+	p.config = fmt.Appendf(nil, "schema: 1\nname: %q\nversion: %q\ntype: library\nlanguage: c\ndescription: Package %s of a measurement\nlicense: MIT\nkeywords: [measurement]\nsources: [\"src/*.c\"]\ninclude: [include]\nbuild: {system: cmake}\n",
+		name.String(), version, name.Base)
+	if len(requires) > 0 {
+		p.config = fmt.Appendf(p.config, "requires: %s\n", needs)
+	}
+	noise := make([]byte, size)
 	_, _ = rand.Read(noise)
 	var buf bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
@@ -116,12 +131,12 @@ func pack(namespace string, i int) (*parcel, error) {
 		body []byte
 	}{
 		{"package.yaml", p.config},
-		{"README.md", fmt.Appendf(nil, "# Package %d\n\nIt measures.\n", i)},
+		{"README.md", fmt.Appendf(nil, "# Package %s\n\nIt measures.\n", name.Base)},
 		{"include/" + p.name.Base + ".h", []byte("#pragma once\nint measure(void);\n")},
 		{"src/measure.c", []byte("int measure(void) { return 42; }\n")},
 		{"data/noise.bin", noise},
 	} {
-		if err := t.WriteHeader(&tar.Header{Name: p.name.Base + "-" + parcelVersion + "/" + f.name, Mode: 0o644, Size: int64(len(f.body)), Format: tar.FormatUSTAR}); err != nil {
+		if err := t.WriteHeader(&tar.Header{Name: p.name.Base + "-" + p.version + "/" + f.name, Mode: 0o644, Size: int64(len(f.body)), Format: tar.FormatUSTAR}); err != nil {
 			return nil, err
 		}
 		if _, err := t.Write(f.body); err != nil {
@@ -135,13 +150,13 @@ func pack(namespace string, i int) (*parcel, error) {
 		return nil, err
 	}
 	p.archive = buf.Bytes()
-	m, err := clyde.Validate(p.config, clyde.ValidateOptions{Publish: true, Repo: p.name, Tag: parcelVersion})
+	m, err := clyde.Validate(p.config, clyde.ValidateOptions{Publish: true, Repo: p.name, Tag: p.version})
 	if err != nil {
 		return nil, err
 	}
 	layer := artifact.Blob{Descriptor: ocispec.Descriptor{
 		MediaType: artifact.TypeSourceGzip, Digest: digest.FromBytes(p.archive), Size: int64(len(p.archive)),
-		Annotations: map[string]string{ocispec.AnnotationTitle: p.name.Base + "-" + parcelVersion + ".tar.gz"},
+		Annotations: map[string]string{ocispec.AnnotationTitle: p.name.Base + "-" + p.version + ".tar.gz"},
 	}}
 	p.manifest, _, err = artifact.Assemble(p.config, m, []artifact.Blob{layer}, nil)
 	return p, err
@@ -154,13 +169,13 @@ func (c *client) push(ctx context.Context, p *parcel) error {
 			return err
 		}
 	}
-	_, err := c.do(ctx, http.MethodPut, "/v2/"+repo+"/manifests/"+parcelVersion, ocispec.MediaTypeImageManifest, bytes.NewReader(p.manifest), int64(len(p.manifest)), http.StatusCreated)
+	_, err := c.do(ctx, http.MethodPut, "/v2/"+repo+"/manifests/"+p.version, ocispec.MediaTypeImageManifest, bytes.NewReader(p.manifest), int64(len(p.manifest)), http.StatusCreated)
 	return err
 }
 
 func (c *client) pull(ctx context.Context, p *parcel) error {
 	path := "/v2/" + p.name.Repo()
-	if _, err := c.do(ctx, http.MethodGet, path+"/manifests/"+parcelVersion, "", nil, 0, http.StatusOK); err != nil {
+	if _, err := c.do(ctx, http.MethodGet, path+"/manifests/"+p.version, "", nil, 0, http.StatusOK); err != nil {
 		return err
 	}
 	for _, b := range [][]byte{p.config, p.archive} {

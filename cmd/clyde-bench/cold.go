@@ -73,7 +73,6 @@ func cold(ctx context.Context, b *bench) (err error) {
 	if u.Peak > 0 {
 		b.alone("cold_100k_rss_MB", float64(u.Peak)/1e6)
 	}
-	b.alone("reindex_100k_per_s", float64(b.packages)/ready.Seconds())
 
 	var f found
 	if err := cl.get(ctx, "/api/v1/search", &f); err != nil {

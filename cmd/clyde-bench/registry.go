@@ -161,7 +161,7 @@ func (p *pair) settle(ctx context.Context, i int, s *sum, last *parcel) error {
 func (c *client) known(ctx context.Context, p *parcel) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	path := "/api/v1/packages/" + p.name.Repo() + "/versions/" + parcelVersion
+	path := "/api/v1/packages/" + p.name.Repo() + "/versions/" + p.version
 	for {
 		_, err := c.do(ctx, http.MethodGet, path, "", nil, 0, http.StatusOK)
 		if err == nil {
