@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -86,6 +87,28 @@ func scriptAnswer(ts *testscript.TestScript, neg bool, answer string, args []str
 	if code == "" || (failed != nil) != neg {
 		ts.Fatalf("%s: %v\n%s", strings.Join(args[1:], " "), failed, said.String())
 	}
+}
+
+// scriptAs is "as LOGIN": what follows runs at a home of that person's own.
+func scriptAs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: as LOGIN")
+	}
+	home := ts.MkAbs(".home-" + args[0])
+	ts.Check(os.MkdirAll(home, 0o700))
+	for name, dir := range map[string]string{"HOME": "", "USERPROFILE": "", "XDG_CONFIG_HOME": ".config", "DOCKER_CONFIG": ".docker"} {
+		ts.Setenv(name, filepath.Join(home, dir))
+	}
+}
+
+// scriptFirst is "first NAME": the variable is the first word that the last
+// command wrote.
+func scriptFirst(ts *testscript.TestScript, neg bool, args []string) {
+	words := strings.Fields(ts.ReadFile("stdout"))
+	if neg || len(args) != 1 || len(words) == 0 {
+		ts.Fatalf("usage: first NAME, after a command that wrote something")
+	}
+	ts.Setenv(args[0], words[0])
 }
 
 // answerDevice does over HTTP what somebody does in a browser.

@@ -65,6 +65,8 @@ func scriptParams(dir string) testscript.Params {
 			"policyfile": scriptPolicyFile,
 			"lockfile":   scriptLockFile,
 			"person":     scriptPerson,
+			"as":         scriptAs,
+			"first":      scriptFirst,
 			"approve":    scriptApprove,
 			"deny":       scriptDeny,
 			"flip":       scriptFlip,

@@ -112,7 +112,7 @@ func (a *Accounts) receives(ctx context.Context, by Principal, id string) (store
 		}
 		mine = err == nil && RoleName(m.Role) == RoleOwner
 	}
-	if !mine {
+	if !mine || t.State != store.StateWaiting {
 		return t, clyde.Errorf(clyde.ErrNotFound, "there is no transfer %s", id).WithCode("transfer_unknown")
 	}
 	return t, nil
