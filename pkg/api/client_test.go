@@ -83,7 +83,7 @@ func TestClient(t *testing.T) {
 	if ds, err := anon.Dependencies(ctx, world, ""); err != nil || len(ds) != 1 || ds[0].Name != "@acme/hello" || !ds[0].Known {
 		t.Errorf("Dependencies = %+v, %v", ds, err)
 	}
-	if ds, err := anon.Dependents(ctx, hello, "", 0); err != nil || len(ds.Items) != 1 || ds.Items[0].Name != "@acme/world" || ds.NextCursor != "" {
+	if ds, err := anon.Dependents(ctx, hello, client.DependentsQuery{}); err != nil || len(ds.Items) != 1 || ds.Items[0].Name != "@acme/world" || ds.NextCursor != "" {
 		t.Errorf("Dependents = %+v, %v", ds, err)
 	}
 	if ds, err := anon.Downloads(ctx, hello, time.Now().AddDate(0, 0, -3), time.Now()); err != nil || len(ds) != 0 {

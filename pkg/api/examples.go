@@ -9,6 +9,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/compat"
+	"github.com/clydepm/clyde-registry/pkg/graph"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
@@ -91,6 +92,18 @@ var exampleAnswer = resolve.Answer{
 	Steps: 3,
 }
 
+// exampleWhole is what @acme/png 1.6.43 needs.
+var exampleWhole = catalog.Whole{
+	Packages: exampleAnswer.Packages[1:], Direct: exampleAnswer.Packages[0].Dependencies,
+	Licenses: graph.Licenses{
+		Packages:  []graph.PackageLicense{{Name: "@acme/zlib", Version: "1.3.1", License: "Zlib", Class: graph.Permissive, Linked: true}},
+		Summary:   []graph.LicenseCount{{License: "Zlib", Packages: 1}},
+		Conflicts: []graph.LicenseConflict{}, Notices: []graph.LicenseNotice{},
+	},
+	Sizes:      graph.Sizes{Total: 1_497_445, Packages: 1, Depth: 1, Each: []graph.PackageSize{{Name: "@acme/zlib", Own: 1_497_445, Whole: 1_497_445}}},
+	Duplicates: []graph.Duplicate{}, Collisions: []graph.Collision{},
+}
+
 // peopleReplies are the examples about people and their rights.
 func peopleReplies() map[string]any {
 	waits := exampleWaits
@@ -157,8 +170,8 @@ func (s *server) replies() map[string]any {
 		"get-version":               exampleRelease,
 		"resolve-range":             exampleRelease,
 		"resolve":                   Resolution(exampleAnswer),
-		"list-dependencies":         Dependencies{[]catalog.Dependency{exampleDependency}},
 		"list-builds":               Builds{Items: []catalog.Build{exampleBuild}, Rules: compat.RulesVersion},
+		"list-dependencies":         Dependencies{Items: []catalog.Dependency{exampleDependency}, Whole: &exampleWhole},
 		"get-signatures": Signatures{State: "verified", Report: json.RawMessage(
 			`{"repo":"acme/zlib","digest":"` + exampleDigest + `","state":"verified","signatures":[],"attestations":[]}`)},
 		"get-readme":        catalog.Readme{Path: "README.md", Raw: "# zlib\n", HTML: "<h2>zlib</h2>\n"},

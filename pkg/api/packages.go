@@ -42,14 +42,18 @@ type shortOutput struct {
 
 type dependentsInput struct {
 	PackagePath
-	Cursor string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before."`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Packages of a page."`
+	Version    string `query:"version" maxLength:"111" doc:"Those whose requirement admits this version of the package." example:"1.3.1"`
+	Range      string `query:"range" maxLength:"512" doc:"Those whose requirement admits a version in this range." example:"^1.2"`
+	Transitive bool   `query:"transitive" doc:"Also those that require it by way of others."`
+	Cursor     string `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before."`
+	Limit      int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Packages of a page. Where version or range is given, a page may be shorter and not be the last."`
 }
 
 // DependentsPage is one page of dependents.
 type DependentsPage struct {
 	Items      []catalog.Dependent `json:"items"`
 	NextCursor string              `json:"next_cursor,omitempty" doc:"absent on the last page"`
+	Truncated  bool                `json:"truncated,omitempty" doc:"there are more transitive ones than are looked at"`
 }
 
 type dependentsOutput struct {
@@ -204,13 +208,15 @@ func (s *server) dependents(ctx context.Context, in *dependentsInput) (*dependen
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := s.Catalog.Dependents(ctx, callOf(ctx).who, name, after, in.Limit)
+	found, err := s.Catalog.Dependents(ctx, callOf(ctx).who, name, catalog.DependentsQuery{
+		Version: in.Version, Range: in.Range, Transitive: in.Transitive, After: after, Limit: in.Limit,
+	})
 	if err != nil {
 		return nil, s.unknown(ctx, name, err)
 	}
-	out := &dependentsOutput{Body: DependentsPage{Items: items(found)}}
-	if next != "" {
-		out.Body.NextCursor = encodeCursor(next)
+	out := &dependentsOutput{Body: DependentsPage{Items: items(found.Items), Truncated: found.Truncated}}
+	if found.Next != "" {
+		out.Body.NextCursor = encodeCursor(found.Next)
 		out.Link = s.next(ctx, "cursor", out.Body.NextCursor)
 	}
 	return out, nil

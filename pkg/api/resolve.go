@@ -78,5 +78,5 @@ func (s *server) unsatisfiable(ctx context.Context, err error) error {
 // isResolve reports whether r asks for versions, which reads and costs more than
 // reading does.
 func isResolve(r *http.Request) bool {
-	return r.Method == http.MethodPost && r.URL.Path == resolvePath
+	return r.Method == http.MethodPost && r.URL.Path == resolvePath || r.Method == http.MethodGet && r.URL.Query().Has("transitive")
 }

@@ -30,6 +30,12 @@ type Releases struct {
 // Dependencies are what a version requires.
 type Dependencies struct {
 	Items []catalog.Dependency `json:"items"`
+	Whole *catalog.Whole       `json:"whole,omitempty" doc:"only where transitive is asked for"`
+}
+
+type dependenciesInput struct {
+	VersionPath
+	Transitive bool `query:"transitive" doc:"With everything that it needs: versions chosen, licences, sizes, and what does not go together."`
 }
 
 // Builds are the binary builds of a version, oldest first.
@@ -123,15 +129,9 @@ func (s *server) versions() {
 	})
 	add(s, operation{
 		id: "list-dependencies", method: "GET", path: at + "/versions/{version}/dependencies", tag: "packages", summary: "List what a version requires",
-		about: "Requirements of every kind, and whether this registry has them.", errors: []int{404, 410},
-	}, func(ctx context.Context, in *VersionPath) (*dependenciesOutput, error) {
-		ref, err := in.ref()
-		if err != nil {
-			return nil, err
-		}
-		found, err := s.Catalog.Dependencies(ctx, callOf(ctx).who, ref)
-		return &dependenciesOutput{Dependencies{items(found)}}, s.unknown(ctx, ref.Name, err)
-	})
+		about: "Requirements of every kind, and whether this registry has them. With `transitive`, everything that it needs, as a project that requires this version alone would get it today; " +
+			"where that cannot be had, the failure is that of choosing versions.", errors: []int{404, 410, 413, 422},
+	}, s.dependencies)
 	add(s, operation{
 		id: "list-builds", method: "GET", path: at + "/versions/{version}/builds", tag: "packages", summary: "List binary builds",
 		about: "Every binary build of a version, oldest first, with its facts. Whether one fits a machine follows from them by the rules whose version is given; clyde builds --for-host applies them.", errors: []int{404, 410},
@@ -170,6 +170,24 @@ func (s *server) versions() {
 		b, err := s.Catalog.SparseIndex(ctx, callOf(ctx).who, name)
 		return &rawOutput{ndjson, b}, s.unknown(ctx, name, err)
 	})
+}
+
+func (s *server) dependencies(ctx context.Context, in *dependenciesInput) (*dependenciesOutput, error) {
+	ref, err := in.ref()
+	if err != nil {
+		return nil, err
+	}
+	who := callOf(ctx).who
+	found, err := s.Catalog.Dependencies(ctx, who, ref)
+	if err != nil || !in.Transitive {
+		return &dependenciesOutput{Dependencies{Items: items(found)}}, s.unknown(ctx, ref.Name, err)
+	}
+	callOf(ctx).cache = cacheRevalidate // what it needs changes without it
+	whole, err := s.Catalog.Whole(ctx, who, ref)
+	if err != nil {
+		return nil, s.unknown(ctx, ref.Name, s.unsatisfiable(ctx, err))
+	}
+	return &dependenciesOutput{Dependencies{Items: items(found), Whole: &whole}}, nil
 }
 
 const (

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +83,10 @@ func (w *world) publish(name, version string, more ...string) {
 		_, _ = io.WriteString(tw, text)
 	}
 	_, _ = tw.Close(), z.Close()
-	yaml := fmt.Sprintf("name: %q\nversion: %q\ndescription: What %s does.\nlicense: MIT\n%s\n", name, version, name, strings.Join(more, "\n"))
+	if !slices.ContainsFunc(more, func(s string) bool { return strings.HasPrefix(s, "license:") }) {
+		more = append(more, "license: MIT")
+	}
+	yaml := fmt.Sprintf("name: %q\nversion: %q\ndescription: What %s does.\n%s\n", name, version, name, strings.Join(more, "\n"))
 	if _, _, err := w.in.Publish(w.Context(), w.reg, admin, []byte(yaml), &b, artifact.TypeSourceGzip); err != nil {
 		w.Fatal(err)
 	}
@@ -140,8 +144,10 @@ func (w *world) answers(p account.Principal, pkg string) string {
 	}
 	v8, err := w.Dependencies(ctx, p, r)
 	say("dependencies", v8, err)
-	v9, _, err := w.Dependents(ctx, p, n, "", 10)
+	v9, err := w.Dependents(ctx, p, n, catalog.DependentsQuery{Limit: 10})
 	say("dependents", v9, err)
+	v9a, err := w.Whole(ctx, p, r)
+	say("whole", v9a, err)
 	v10, err := w.Signatures(ctx, p, r)
 	say("signatures", v10, err)
 	v11, err := w.SparseIndex(ctx, p, n)
@@ -177,18 +183,19 @@ func (w *world) general(p account.Principal) string {
 		raw, _ := json.Marshal(res)
 		fmt.Fprintln(&b, sort, string(raw))
 	}
-	deps, next, err := w.Dependents(ctx, p, name("@acme/base"), "", 10)
+	deps, err := w.Dependents(ctx, p, name("@acme/base"), catalog.DependentsQuery{Limit: 10})
+	above, aerr := w.Dependents(ctx, p, name("@acme/base"), catalog.DependentsQuery{Limit: 10, Transitive: true, Range: "*"})
 	base, perr := w.Package(ctx, p, name("@acme/base"))
 	rec, rerr := w.Recent(ctx, p, index.SortNew, 10)
 	stats, serr := w.Stats(ctx)
 	cs, _, cerr := w.Changes(ctx, p, 0, 100)
-	if err := errors.Join(err, perr, rerr, serr, cerr); err != nil {
+	if err := errors.Join(err, aerr, perr, rerr, serr, cerr); err != nil {
 		w.Fatal(err)
 	}
 	for i := range cs {
 		cs[i].Seq = 0
 	}
-	for _, v := range []any{deps, next, base, rec, stats, cs} {
+	for _, v := range []any{deps, above, base, rec, stats, cs} {
 		raw, _ := json.Marshal(v)
 		fmt.Fprintln(&b, string(raw))
 	}
@@ -226,7 +233,7 @@ func TestPrivateIsAbsent(t *testing.T) {
 	if res, err := w.Search(t.Context(), member, index.Query{Text: "secret1"}); err != nil || res.Total != 1 {
 		t.Errorf("who may see it finds %d, %v", res.Total, err)
 	}
-	if ds, _, err := w.Dependents(t.Context(), member, name("@acme/base"), "", 10); err != nil || len(ds) != 2 {
+	if ds, err := w.Dependents(t.Context(), member, name("@acme/base"), catalog.DependentsQuery{Limit: 10}); err != nil || len(ds.Items) != 2 {
 		t.Errorf("who may see it: dependents %+v, %v", ds, err)
 	}
 	// A replacement that is private is named to nobody who may not see it.
@@ -258,11 +265,12 @@ func TestDependentsPages(t *testing.T) {
 	for limit := 0; limit <= 8; limit++ {
 		var got []string
 		for cursor, pages := "", 0; ; pages++ {
-			ds, next, err := w.Dependents(t.Context(), nobody, name("@acme/base"), cursor, limit)
+			ds, err := w.Dependents(t.Context(), nobody, name("@acme/base"), catalog.DependentsQuery{After: cursor, Limit: limit})
+			next := ds.Next
 			if err != nil || pages > 9 {
 				t.Fatalf("limit %d: %v after %d pages", limit, err, pages)
 			}
-			for _, d := range ds {
+			for _, d := range ds.Items {
 				got = append(got, d.Name)
 			}
 			if cursor = next; next == "" {

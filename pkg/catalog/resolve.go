@@ -114,6 +114,15 @@ func (c *Catalog) Resolve(ctx context.Context, p account.Principal, q resolve.Qu
 	if err != nil {
 		return resolve.Answer{}, err
 	}
+	sol, err := c.solve(ctx, p, req)
+	if err != nil {
+		return resolve.Answer{}, err
+	}
+	return c.answer(ctx, p, sol)
+}
+
+// solve resolves for p, when it is its turn and within the limits.
+func (c *Catalog) solve(ctx context.Context, p account.Principal, req resolve.Request) (*resolve.Solution, error) {
 	c.start()
 	ctx, cancel := context.WithTimeout(ctx, MaxResolveTime)
 	defer cancel()
@@ -121,17 +130,18 @@ func (c *Catalog) Resolve(ctx context.Context, p account.Principal, q resolve.Qu
 	case c.busy <- struct{}{}:
 		defer func() { <-c.busy }()
 	case <-ctx.Done():
-		return resolve.Answer{}, tooLong(ctx)
+		return nil, tooLong(ctx)
 	}
 	req.MaxSteps = MaxResolveSteps
-	src := visibleTo{c, p}
-	sol, err := resolve.Solve(ctx, src, req)
+	sol, err := resolve.Solve(ctx, visibleTo{c, p}, req)
 	if err != nil && ctx.Err() != nil {
-		return resolve.Answer{}, tooLong(ctx)
+		return nil, tooLong(ctx)
 	}
-	if err != nil {
-		return resolve.Answer{}, err
-	}
+	return sol, err
+}
+
+// answer is a solution with what is known of signatures.
+func (c *Catalog) answer(ctx context.Context, p account.Principal, sol *resolve.Solution) (resolve.Answer, error) {
 	out := sol.Answer()
 	for i := range sol.Packages {
 		k, err := c.known(ctx, p, sol.Packages[i].Name)

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/graph"
 	"github.com/clydepm/clyde-registry/pkg/index"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -80,11 +82,41 @@ type Dependency struct {
 	Known    bool   `json:"known" doc:"whether this registry has a package of that name which you may see"`
 }
 
+// Whole is a version with everything that it needs: one version of each package,
+// as a project that requires it alone would get them today.
+type Whole struct {
+	Packages   []resolve.PackageView `json:"packages" doc:"by name, without the version itself"`
+	Direct     []resolve.EdgeView    `json:"direct" doc:"what the version itself requires"`
+	Licenses   graph.Licenses        `json:"licenses" doc:"of the program that links all of it; a hint, not legal advice"`
+	Sizes      graph.Sizes           `json:"sizes" doc:"of the packages, without the version itself"`
+	Duplicates []graph.Duplicate     `json:"duplicates" doc:"packages that seem to be one upstream"`
+	Collisions []graph.Collision     `json:"collisions" doc:"packages that get into each other's way when they are linked"`
+}
+
 // Dependent is one edge from a package whose latest version requires another.
 type Dependent struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Range   string `json:"range"`
+	Name    string `json:"name" example:"@acme/png"`
+	Version string `json:"version" example:"1.6.43"`
+	Range   string `json:"range" doc:"what it asks of the package, or of via" example:"^1.3"`
+	Depth   int    `json:"depth,omitempty" doc:"steps away; only where transitive ones are asked for"`
+	Via     string `json:"via,omitempty" doc:"the next package on the way, where it is not the one asked about"`
+}
+
+// DependentsQuery says which dependents are asked for. The zero value is the
+// first page of the direct ones.
+type DependentsQuery struct {
+	Version    string // of the package: those whose range admits it
+	Range      string // those whose range admits a version in it
+	Transitive bool
+	After      string // Next of the page before
+	Limit      int    // 0 is 1
+}
+
+// Dependents is one page of dependents, by name.
+type Dependents struct {
+	Items     []Dependent
+	Next      string // for DependentsQuery.After; "" on the last page
+	Truncated bool   // there are more than MaxDependents
 }
 
 // Hit is one search result, complete enough to decide by.

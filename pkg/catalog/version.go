@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -138,47 +137,4 @@ func (c *Catalog) dependencies(ctx context.Context, p account.Principal, r store
 		out[i] = Dependency{Name: "@" + q.Target, Range: q.Range, Kind: q.Kind, Optional: q.Optional, Known: known[q.Target]}
 	}
 	return out, nil
-}
-
-// Dependents lists packages whose latest version requires name, by name.
-func (c *Catalog) Dependents(ctx context.Context, p account.Principal, name clyde.Name, cursor string, limit int) (items []Dependent, next string, err error) {
-	row, err := c.see(ctx, p, name)
-	if err != nil {
-		return nil, "", err
-	}
-	limit = max(limit, 1)
-	// Many at a time, so that private ones between do not cost a query each.
-	const chunk = 100
-	for {
-		reqs, err := c.DB.Dependents(ctx, row.Repo, cursor, chunk)
-		if err != nil {
-			return nil, "", err
-		}
-		repos := make([]string, len(reqs))
-		for i, q := range reqs {
-			repos[i] = q.Repo
-		}
-		rows, err := c.DB.Hydrate(ctx, repos)
-		if err != nil {
-			return nil, "", err
-		}
-		shown := map[string]bool{}
-		for _, r := range rows {
-			shown[r.Repo] = c.visible(p, r)
-		}
-		for _, q := range reqs {
-			cursor = q.Repo
-			if !shown[q.Repo] {
-				continue
-			}
-			if len(items) == limit {
-				// There is another that p may see; the cursor names the last one shown.
-				return items, strings.TrimPrefix(items[limit-1].Name, "@"), nil
-			}
-			items = append(items, Dependent{Name: "@" + q.Repo, Version: q.Version, Range: q.Range})
-		}
-		if len(reqs) < chunk {
-			return items, "", nil
-		}
-	}
 }

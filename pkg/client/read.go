@@ -187,13 +187,27 @@ func (c *Client) Dependencies(ctx context.Context, name clyde.Name, version stri
 	return list[Dependency](ctx, c, releasePath(name, version)+"/dependencies", nil)
 }
 
+// Whole returns a version with everything that it needs.
+func (c *Client) Whole(ctx context.Context, name clyde.Name, version string) (Whole, error) {
+	var out struct {
+		Whole Whole `json:"whole"`
+	}
+	err := c.get(ctx, releasePath(name, version)+"/dependencies", url.Values{"transitive": {"true"}}, &out)
+	return out.Whole, err
+}
+
 // Dependents returns one page of the packages whose latest version requires
-// name; limit 0 means the server's default.
-func (c *Client) Dependents(ctx context.Context, name clyde.Name, cursor string, limit int) (DependentsPage, error) {
+// name.
+func (c *Client) Dependents(ctx context.Context, name clyde.Name, q DependentsQuery) (DependentsPage, error) {
 	v := url.Values{}
-	set(v, "cursor", cursor)
-	if limit != 0 {
-		v.Set("limit", strconv.Itoa(limit))
+	set(v, "version", q.Version)
+	set(v, "range", q.Range)
+	set(v, "cursor", q.Cursor)
+	if q.Transitive {
+		v.Set("transitive", "true")
+	}
+	if q.Limit != 0 {
+		v.Set("limit", strconv.Itoa(q.Limit))
 	}
 	var out DependentsPage
 	err := c.get(ctx, packagePath(name)+"/dependents", v, &out)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/compat"
+	"github.com/clydepm/clyde-registry/pkg/graph"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
 
 // Package is one package.
@@ -92,13 +94,36 @@ type Dependency struct {
 type Dependent struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
-	Range   string `json:"range"`
+	Range   string `json:"range"`           // of the package, or of Via
+	Depth   int    `json:"depth,omitempty"` // steps away, where transitive ones were asked for
+	Via     string `json:"via,omitempty"`   // the next package on the way, where it is another
+}
+
+// DependentsQuery says which dependents are asked for; the zero value is all
+// direct ones.
+type DependentsQuery struct {
+	Version    string // those whose requirement admits it
+	Range      string // those whose requirement admits a version in it
+	Transitive bool
+	Cursor     string
+	Limit      int // 0 is the server's default
+}
+
+// Whole is a version with everything that it needs.
+type Whole struct {
+	Packages   []resolve.PackageView `json:"packages"`
+	Direct     []resolve.EdgeView    `json:"direct"`
+	Licenses   graph.Licenses        `json:"licenses"`
+	Sizes      graph.Sizes           `json:"sizes"`
+	Duplicates []graph.Duplicate     `json:"duplicates"`
+	Collisions []graph.Collision     `json:"collisions"`
 }
 
 // DependentsPage is one page of dependents.
 type DependentsPage struct {
 	Items      []Dependent `json:"items"`
 	NextCursor string      `json:"next_cursor,omitempty"`
+	Truncated  bool        `json:"truncated,omitempty"` // there are more than are looked at
 }
 
 // Highlight is a text and the half-open ranges of its bytes that matched.

@@ -35,7 +35,7 @@ func (c *Collision) Fatal() bool { return c.Kind != HeaderPath }
 
 // Duplicate is two packages that seem to be one upstream.
 type Duplicate struct {
-	Packages [2]string `json:"packages"`
+	Packages [2]string `json:"packages" doc:"the two, by name"`
 	Evidence []string  `json:"evidence" doc:"sentences"`
 }
 

@@ -38,31 +38,31 @@ type PackageLicense struct {
 	Version string `json:"version" example:"1.3.1"`
 	License string `json:"license" doc:"as the package says; empty where it says nothing" example:"Apache-2.0 OR MIT"`
 	Chosen  string `json:"chosen,omitempty" doc:"of alternatives, the one that fits the others" example:"MIT"`
-	Class   Class  `json:"class" enum:"public-domain,permissive,weak-copyleft,library-copyleft,strong-copyleft,network-copyleft,restricted,proprietary,unknown"`
+	Class   Class  `json:"class" doc:"what it asks of those who link to it" enum:"public-domain,permissive,weak-copyleft,library-copyleft,strong-copyleft,network-copyleft,restricted,proprietary,unknown"`
 	Linked  bool   `json:"linked" doc:"part of the program; false: a tool, or for development only"`
 }
 
 // LicenseCount is how many packages are under one licence.
 type LicenseCount struct {
 	License  string `json:"license" example:"MIT"`
-	Packages int    `json:"packages"`
+	Packages int    `json:"packages" doc:"how many"`
 }
 
 // LicenseConflict is two packages whose licences exclude each other.
 type LicenseConflict struct {
-	Rule     string    `json:"rule" example:"gpl2-apache2"`
+	Rule     string    `json:"rule" doc:"which line of our table says so" example:"gpl2-apache2"`
 	Packages [2]string `json:"packages" doc:"the first is under the licence that forbids it"`
-	Licenses [2]string `json:"licenses"`
+	Licenses [2]string `json:"licenses" doc:"of the two packages, in that order"`
 	Text     string    `json:"text" doc:"a sentence"`
 	Source   string    `json:"source" doc:"who says so"`
 }
 
 // LicenseNotice is something that somebody has to look at or to do.
 type LicenseNotice struct {
-	Code    string `json:"code" enum:"license_none,license_unknown,license_relink,license_files,license_whole,license_network,license_restricted,license_denied"`
-	Package string `json:"package"`
+	Code    string `json:"code" doc:"what it is about" enum:"license_none,license_unknown,license_relink,license_files,license_whole,license_network,license_restricted,license_denied"`
+	Package string `json:"package" doc:"whom it is about" example:"@acme/zlib"`
 	Text    string `json:"text"`
-	Source  string `json:"source,omitempty"`
+	Source  string `json:"source,omitempty" doc:"where to read more"`
 }
 
 // Denied lists the notices that a Policy caused.

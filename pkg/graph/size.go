@@ -9,7 +9,7 @@ const MaxWhole = 2_000
 // Sizes is how large a graph is.
 type Sizes struct {
 	Total    int64         `json:"total" doc:"bytes of all source archives, each once"`
-	Packages int           `json:"packages"`
+	Packages int           `json:"packages" doc:"how many"`
 	Unknown  int           `json:"unknown" doc:"packages whose size is not known, and not in total"`
 	Depth    int           `json:"depth" doc:"packages on the longest way down; a circle counts once"`
 	Each     []PackageSize `json:"each" doc:"by name"`

@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -189,6 +192,42 @@ func (db *DB) Requirements(ctx context.Context, repo, key string) ([]Requirement
 // them: what the asker may see is for the caller to decide.
 func (db *DB) Dependents(ctx context.Context, repo, after string, n int) ([]Requirement, error) {
 	return list(ctx, db, scanRequirement, "Dependents", repo, after, n)
+}
+
+// DependentsOfAll lists packages whose latest version requires one of the
+// targets (kind "requires"), at most n, as Dependents does.
+func (db *DB) DependentsOfAll(ctx context.Context, targets []string, n int) (out []Requirement, err error) {
+	defer clyde.Wrap(&err, "store.DependentsOfAll")
+	for rest := targets; len(rest) > 0 && len(out) < n; {
+		args := make([]any, hydrateChunk, hydrateChunk+1)
+		for i := range args {
+			args[i] = ""
+			if i < len(rest) {
+				args[i] = rest[i]
+			}
+		}
+		rest = rest[min(len(rest), hydrateChunk):]
+		some, err := list(ctx, db, scanRequirement, "DependentsOfAll", append(args, n-len(out))...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+// ReleaseFacts returns Release.Headers and Release.Manifest of one version, or
+// clyde.ErrNotFound.
+func (db *DB) ReleaseFacts(ctx context.Context, repo, key string) (headers []string, manifest []byte, err error) {
+	var text []byte
+	err = db.row(ctx, "ReleaseFacts", repo, key).Scan(&text, &manifest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil, noVersion(repo, key)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("store.ReleaseFacts(%s, %s): %w", repo, key, err)
+	}
+	return headers, manifest, json.Unmarshal(text, &headers)
 }
 
 // DependentCounts is CountDependents of every package that has any, by repo:

@@ -232,6 +232,7 @@ type dependenciesPage struct {
 	head
 	Groups []dependencyGroup
 	Total  int
+	Whole  *wholePart // nil: it needs nothing
 }
 
 type dependencyGroup struct {
@@ -265,31 +266,12 @@ func (s *Web) dependencies(w http.ResponseWriter, r request) error {
 			p.Groups = append(p.Groups, dependencyGroup{g.title, g.note, items})
 		}
 	}
+	if len(deps) > 0 {
+		if p.Whole, err = s.whole(r, ref); err != nil {
+			return err
+		}
+	}
 	return s.render(w, r, http.StatusOK, "dependencies.html", p)
-}
-
-// dependentsLimit is how many dependents one page lists.
-const dependentsLimit = 50
-
-type dependentsPage struct {
-	head
-	Items []catalog.Dependent
-	Next  string // cursor
-	Later bool   // not the first page
-}
-
-func (s *Web) dependents(w http.ResponseWriter, r request) error {
-	h, ref, done, err := s.head(w, r, "dependents")
-	if done || err != nil {
-		return err
-	}
-	cursor := r.URL.Query().Get("cursor")
-	p := dependentsPage{head: h, Later: cursor != ""}
-	p.Title += " dependents"
-	if p.Items, p.Next, err = s.o.Catalog.Dependents(r.Context(), r.who, ref.Name, cursor, dependentsLimit); err != nil {
-		return err
-	}
-	return s.render(w, r, http.StatusOK, "dependents.html", p)
 }
 
 type candidatesPage struct {

@@ -23,7 +23,9 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/graph"
 	"github.com/clydepm/clyde-registry/pkg/index"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/store"
 	"github.com/clydepm/clyde-registry/pkg/web"
 )
@@ -32,17 +34,19 @@ var update = flag.Bool("update", false, "rewrite golden files")
 
 // shelf is a catalog with a handful of packages in memory.
 type shelf struct {
-	pkg    catalog.Package
-	rels   []catalog.Release
-	files  map[string]string
-	readme string
-	hits   []catalog.Hit
-	facets []index.Facet
-	mean   string
-	deps   []catalog.Dependency
-	users  []catalog.Dependent
-	asked  index.Query // last query
-	err    error       // of every call, when set
+	pkg      catalog.Package
+	rels     []catalog.Release
+	files    map[string]string
+	readme   string
+	hits     []catalog.Hit
+	facets   []index.Facet
+	mean     string
+	deps     []catalog.Dependency
+	users    []catalog.Dependent
+	whole    catalog.Whole
+	wholeErr error
+	asked    index.Query // last query
+	err      error       // of every call, when set
 }
 
 func (s *shelf) Search(_ context.Context, _ account.Principal, q index.Query) (catalog.SearchPage, error) {
@@ -112,8 +116,12 @@ func (s *shelf) Dependencies(context.Context, account.Principal, catalog.Ref) ([
 	return s.deps, nil
 }
 
-func (s *shelf) Dependents(context.Context, account.Principal, clyde.Name, string, int) ([]catalog.Dependent, string, error) {
-	return s.users, "c2", nil
+func (s *shelf) Dependents(context.Context, account.Principal, clyde.Name, catalog.DependentsQuery) (catalog.Dependents, error) {
+	return catalog.Dependents{Items: s.users, Next: "c2"}, nil
+}
+
+func (s *shelf) Whole(context.Context, account.Principal, catalog.Ref) (catalog.Whole, error) {
+	return s.whole, s.wholeErr
 }
 
 func (s *shelf) Candidates(_ context.Context, _ account.Principal, base string) ([]catalog.Package, error) {
@@ -187,6 +195,21 @@ func newShelf() *shelf {
 		facets: []index.Facet{{Name: "license", Values: []index.FacetValue{{Value: "Zlib", Count: 1}, {Value: "MIT", Count: 7}}}, {Name: "type", Values: []index.FacetValue{{Value: "library", Count: 1}}}},
 		deps:   []catalog.Dependency{{Name: "@acme/base", Range: "^1.0", Kind: "requires", Known: true}, {Name: "@else/where", Kind: "dev_requires", Optional: true}},
 		users:  []catalog.Dependent{{Name: "@acme/png", Version: "1.6.0", Range: "^1.3"}},
+		whole: catalog.Whole{
+			Packages: []resolve.PackageView{
+				{Name: "@acme/base", Version: "1.2.0", License: "GPL-2.0-only", Size: 2048, Dependencies: []resolve.EdgeView{{Name: "@acme/low", Kind: resolve.Runtime, Range: "^2"}}},
+				{Name: "@acme/low", Version: "2.0.0", License: "<b>", Size: 1024, Dependencies: []resolve.EdgeView{{Name: "@acme/base", Kind: resolve.Build, Range: "*"}}},
+			},
+			Direct: []resolve.EdgeView{{Name: "@acme/base", Kind: resolve.Runtime, Range: "^1.0"}, {Name: "@acme/low", Kind: resolve.Runtime}},
+			Sizes:  graph.Sizes{Total: 3072, Packages: 2, Each: []graph.PackageSize{{Name: "@acme/base", Own: 2048, Whole: 3072, Needs: 1}, {Name: "@acme/low", Own: 1024, Whole: 1024}}},
+			Licenses: graph.Licenses{
+				Summary:   []graph.LicenseCount{{License: "GPL-2.0-only", Packages: 1}},
+				Conflicts: []graph.LicenseConflict{{Text: "one excludes the other", Source: "https://example.org/why"}},
+				Notices:   []graph.LicenseNotice{{Text: "look at @acme/low"}},
+			},
+			Collisions: []graph.Collision{{Text: "both have <zlib.h>"}},
+			Duplicates: []graph.Duplicate{{Packages: [2]string{"@acme/base", "@else/base"}, Evidence: []string{"both are called base"}}},
+		},
 	}
 }
 
@@ -258,6 +281,10 @@ func TestPages(t *testing.T) {
 		{"/packages/acme/zlib/dependencies", 200, "not in this registry"},
 		{"/packages/acme/zlib/1.3.1/dependencies", 200, "/packages/acme/base"},
 		{"/packages/acme/zlib/dependents", 200, "@acme/png"},
+		{"/packages/acme/zlib/dependents?transitive=1", 200, "By way of"},
+		{"/packages/acme/zlib/dependencies", 200, `<svg class="graph"`},
+		{"/packages/acme/zlib/dependencies", 200, "3.0 KiB with what it needs"},
+		{"/packages/acme/zlib/dependencies", 200, "one excludes the other"},
 		{"/packages/acme/zlib/1.3.1/files", 200, "include/"},
 		{"/packages/acme/zlib/1.3.1/files/", 200, "README.md"},
 		{"/packages/acme/zlib/1.3.1/files/src", 200, "deflate.c"},

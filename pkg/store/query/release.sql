@@ -85,6 +85,17 @@ SELECT repo, version_key, version, kind, target, version_range, optional, latest
 FROM requirement WHERE target = $1 AND kind = 'requires' AND latest AND repo > $2
 ORDER BY repo LIMIT $3;
 
+-- name: DependentsOfAll
+-- hydrateChunk targets at once; the unused ones are ''.
+SELECT repo, version_key, version, kind, target, version_range, optional, latest
+FROM requirement WHERE target IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+    $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+  AND kind = 'requires' AND latest
+ORDER BY target, repo LIMIT $26;
+
+-- name: ReleaseFacts
+SELECT headers, manifest FROM release WHERE repo = $1 AND version_key = $2;
+
 -- name: CountDependents
 SELECT COUNT(*) FROM requirement q WHERE q.target = $1 AND q.kind = 'requires' AND q.latest
   AND NOT EXISTS (SELECT 1 FROM setting s WHERE s.repo = q.repo AND s.private);

@@ -1,0 +1,138 @@
+package catalog_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/catalog"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
+)
+
+func requires(deps ...string) string {
+	s := "requires: {"
+	for i := 0; i < len(deps); i += 2 {
+		s += fmt.Sprintf("%q: %q, ", deps[i], deps[i+1])
+	}
+	return s + "}"
+}
+
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.publish("@acme/low", "1.0.0", "license: GPL-2.0-only")
+	w.publish("@acme/low", "1.5.0", "license: GPL-2.0-only", "repository: https://github.com/acme/low", "abi: {policy: semver, soname: liblow.so.1}")
+	w.publish("@acme/mid", "1.0.0", "license: Apache-2.0", requires("@acme/low", "^1"))
+	w.publish("@else/low", "1.0.0", "repository: https://github.com/Acme/low.git", "abi: {policy: semver, soname: liblow.so.1}")
+	w.publish("@acme/top", "1.0.0", requires("@acme/mid", "*", "@else/low", "^1"))
+	w.publish("@acme/stuck", "1.0.0", requires("@acme/low", "^9"))
+
+	got, err := w.Whole(t.Context(), nobody, catalog.Ref{Name: name("@acme/top")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for _, p := range got.Packages {
+		have = append(have, p.Name+" "+p.Version+" "+p.License)
+	}
+	if diff := cmp.Diff([]string{"@acme/low 1.5.0 GPL-2.0-only", "@acme/mid 1.0.0 Apache-2.0", "@else/low 1.0.0 MIT"}, have); diff != "" {
+		t.Errorf("packages (-want +got):\n%s", diff)
+	}
+	if len(got.Direct) != 2 || len(got.Licenses.Conflicts) != 1 || got.Licenses.Conflicts[0].Rule != "gpl2-apache2" {
+		t.Errorf("direct %+v, conflicts %+v", got.Direct, got.Licenses.Conflicts)
+	}
+	var total int64
+	for _, p := range got.Packages {
+		total += p.Size
+	}
+	if got.Sizes.Total != total || total == 0 || got.Sizes.Packages != 3 || got.Sizes.Depth != 2 {
+		t.Errorf("sizes %+v", got.Sizes)
+	}
+	if len(got.Collisions) != 1 || got.Collisions[0].Kind != "soname" || len(got.Collisions[0].Packages) != 2 {
+		t.Errorf("collisions %+v", got.Collisions)
+	}
+	if len(got.Duplicates) != 1 || got.Duplicates[0].Packages != [2]string{"@acme/low", "@else/low"} {
+		t.Errorf("duplicates %+v", got.Duplicates)
+	}
+	_, err = w.Whole(t.Context(), nobody, catalog.Ref{Name: name("@acme/stuck")})
+	if _, ok := resolve.IsUnsatisfiable(err); !ok {
+		t.Errorf("what cannot be had: %v", err)
+	}
+	// A yanked version is looked at all the same.
+	if _, err := w.Yank(t.Context(), admin, catalog.Ref{Name: name("@acme/top"), Version: "1.0.0"}, catalog.YankRequest{Yanked: true, Reason: "broken"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.Whole(t.Context(), nobody, catalog.Ref{Name: name("@acme/top"), Version: "1.0.0"}); err != nil || len(got.Packages) != 3 {
+		t.Errorf("of a yanked version: %+v, %v", got.Packages, err)
+	}
+}
+
+// What p may not see hides what depends on others through it, too.
+func TestDependentsByWayOfOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.publish("@acme/base", "1.0.0")
+	w.publish("@acme/base", "2.0.0")
+	w.publish("@acme/one", "1.0.0", requires("@acme/base", "^1"))
+	w.publish("@acme/two", "1.0.0", requires("@acme/base", "^2"))
+	w.publish("@acme/both", "1.0.0", requires("@acme/base", "*", "@acme/one", "^1"))
+	w.publish("@acme/over-one", "1.0.0", requires("@acme/one", "*"))
+	w.publish("@acme/old-one", "1.0.0", requires("@acme/one", "<1"))
+	w.publish("@acme/hidden", "1.0.0", requires("@acme/base", "*"), "registry: {access: private}")
+	w.publish("@acme/over-hidden", "1.0.0", requires("@acme/hidden", "*"))
+	member := account.Principal{ID: "m", Name: "m", Scopes: []account.Scope{{Pattern: "@acme/*", Actions: []account.Action{account.Pull}}}}
+
+	for _, tt := range []struct {
+		who  account.Principal
+		q    catalog.DependentsQuery
+		want []string
+	}{
+		{nobody, catalog.DependentsQuery{}, []string{"both", "one", "two"}},
+		{nobody, catalog.DependentsQuery{Version: "1.0.0"}, []string{"both", "one"}},
+		{nobody, catalog.DependentsQuery{Version: "2.0.0"}, []string{"both", "two"}},
+		{nobody, catalog.DependentsQuery{Version: "3"}, []string{"both"}},
+		{nobody, catalog.DependentsQuery{Range: "^2"}, []string{"both", "two"}},
+		{nobody, catalog.DependentsQuery{Range: ">=9"}, nil},
+		{nobody, catalog.DependentsQuery{Transitive: true}, []string{"both", "one", "over-one@one", "two"}},
+		{nobody, catalog.DependentsQuery{Transitive: true, Version: "2.0.0"}, []string{"both", "two"}},
+		{nobody, catalog.DependentsQuery{Transitive: true, Range: "^1"}, []string{"both", "one", "over-one@one"}},
+		{member, catalog.DependentsQuery{Transitive: true, Version: "2.0.0"}, []string{"both", "hidden", "over-hidden@hidden", "two"}},
+	} {
+		for limit := 1; limit < 6; limit++ {
+			var got []string
+			for q := tt.q; ; {
+				q.Limit = limit
+				page, err := w.Dependents(t.Context(), tt.who, name("@acme/base"), q)
+				if err != nil || page.Truncated || len(page.Items) > limit {
+					t.Fatalf("%+v: %+v, %v", q, page, err)
+				}
+				for _, d := range page.Items {
+					s := d.Name[len("@acme/"):]
+					if d.Via != "" {
+						s += "@" + d.Via[len("@acme/"):]
+					}
+					got = append(got, s)
+				}
+				if q.After = page.Next; q.After == "" {
+					break
+				}
+				if tt.who.ID == "" && q.After == "acme/hidden" {
+					t.Errorf("%+v: the cursor names a private package", q)
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("%s %+v, %d at a time: %q; want %q", tt.who.Name, tt.q, limit, got, tt.want)
+			}
+		}
+	}
+	for _, q := range []catalog.DependentsQuery{{Version: "1", Range: "1"}, {Version: "?"}, {Range: "?"}} {
+		if _, err := w.Dependents(t.Context(), nobody, name("@acme/base"), q); !errors.Is(err, clyde.ErrInvalid) {
+			t.Errorf("%+v: %v; want ErrInvalid", q, err)
+		}
+	}
+}
