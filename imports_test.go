@@ -88,7 +88,7 @@ var only = []struct {
 	{module + "pkg/store/storetest", nil, "tests only"},
 	{module + "pkg/account/oidc/oidctest", []string{"pkg/account/signin/signintest"}, "tests only"},
 	{module + "pkg/account/signin/signintest", nil, "tests only"},
-	{module + "pkg/resolve/resolvetest", nil, "tests only"},
+	{module + "pkg/resolve/resolvetest", []string{"cmd/clyde-bench"}, "tests and measurements only"},
 	{module + "pkg/index/indextest", []string{"cmd/clyde-bench"}, "tests and measurements only"},
 	{module + "pkg/registry/fsdriver/crashfs", nil, "tests only"},
 	{"github.com/distribution/distribution/", []string{"pkg/registry", "cmd/clyde-bench"}, "the embedded registry can be replaced"},

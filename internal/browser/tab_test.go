@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,15 +124,7 @@ func (p *tab) event(m message) {
 }
 
 func (p *tab) mayAsk(origin string) bool {
-	if origin == p.site {
-		return true
-	}
-	for _, a := range p.allowed {
-		if origin == a {
-			return true
-		}
-	}
-	return false
+	return origin == p.site || slices.Contains(p.allowed, origin)
 }
 
 // meant reports whether the console tells of a status that the test is after.

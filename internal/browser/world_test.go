@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -126,9 +127,7 @@ func (w *world) publish(name, version, manifest string, files map[string]string)
 	w.Helper()
 	text := fmt.Sprintf("name: %q\nversion: %q\n%s", name, version, manifest)
 	all := map[string]string{"package.yaml": text}
-	for path, body := range files {
-		all[path] = body
-	}
+	maps.Copy(all, files)
 	_, _, err := w.s.Ingest.Publish(w.Context(), w.s.Registry, server.System, []byte(text), archive(w.T, all), artifact.TypeSourceGzip)
 	w.must(err)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
@@ -161,9 +162,7 @@ func (p *Packed) assembleBuild(o BuildOptions) (err error) {
 		ocispec.AnnotationTitle: p.Name.Base, ocispec.AnnotationVersion: p.Version.String(),
 		"dev.clyde.abi_id": o.Facts.ABIID(), "dev.clyde.os": o.Facts.OS, "dev.clyde.arch": o.Facts.Arch, "dev.clyde.linkage": o.Facts.Linkage,
 	}
-	for k, v := range o.Annotations {
-		om.Annotations[k] = v
-	}
+	maps.Copy(om.Annotations, o.Annotations)
 	if p.Manifest, err = json.Marshal(om); err != nil {
 		return err
 	}

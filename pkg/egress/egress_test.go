@@ -154,7 +154,7 @@ func TestRedirects(t *testing.T) {
 	// Another host of the operator's is asked, without what was meant for the first.
 	o.Hosts = append(o.Hosts, "sub.example.com")
 	o.TLS = o.TLS.Clone()
-	o.TLS.InsecureSkipVerify = true //nolint:gosec // the server's certificate has one name; which host is asked is the point here
+	o.TLS.InsecureSkipVerify = true // the server's certificate has one name; which host is asked is the point here
 	to.Store("https://sub.example.com:" + u.Port() + "/end")
 	if body, code := get(t, egress.New(o), start); code != "" || body != "sub.example.com:"+u.Port()+" " {
 		t.Errorf("redirect to another host: %q %q", body, code)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -82,12 +83,7 @@ func OpenStore(dir string) (*Store, error) {
 var storeFolders = []string{string(Blobs), string(Trees), string(Built), "locks", "logs", "tmp"}
 
 func isStoreFolder(name string) bool {
-	for _, f := range storeFolders {
-		if f == name {
-			return true
-		}
-	}
-	return name == "version" || name == "lock" || filepath.Ext(name) == ".new"
+	return slices.Contains(storeFolders, name) || name == "version" || name == "lock" || filepath.Ext(name) == ".new"
 }
 
 // Dir is the folder of the store.

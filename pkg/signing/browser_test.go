@@ -22,7 +22,7 @@ func TestSigstoreBrowser(t *testing.T) { // not parallel: it sets PATH
 	}
 	s := needStack(t)
 	dir := t.TempDir()
-	ck(t, os.WriteFile(filepath.Join(dir, "xdg-open"), []byte("#!/bin/sh\ncurl -sL -o /dev/null \"$1\" >/dev/null 2>&1 &\n"), 0o700)) //nolint:gosec // it is run
+	ck(t, os.WriteFile(filepath.Join(dir, "xdg-open"), []byte("#!/bin/sh\ncurl -sL -o /dev/null \"$1\" >/dev/null 2>&1 &\n"), 0o700))
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
