@@ -17,7 +17,6 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/generate"
 	"github.com/clydepm/clyde-registry/pkg/install"
-	"github.com/clydepm/clyde-registry/pkg/policy"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
 
@@ -25,6 +24,7 @@ import (
 type installFlags struct {
 	locked, frozen, offline  bool
 	noBuild, noDev, dryRun   bool
+	fromSource, explain      bool
 	verbose                  bool
 	deps, platform, buildTyp string
 	jobs                     int
@@ -38,6 +38,7 @@ type installed struct {
 	Digest    string `json:"digest,omitempty"`
 	Directory string `json:"directory,omitempty"` // below deps; none of what others were built with
 	How       string `json:"how,omitempty"`       // stored | headers | source | prebuilt
+	Build     string `json:"build,omitempty"`     // digest of the build that was taken
 	Change    string `json:"change,omitempty"`    // kept | added | updated
 	SignedBy  string `json:"signed_by,omitempty"` // when somebody must have
 }
@@ -47,9 +48,10 @@ func newInstall(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install [DIRECTORY]",
 		Short: "Put what a project requires into its deps folder",
-		Long: "Choose versions for what package.yaml requires, write clyde.lock, fetch and check the packages, build\n" +
-			"those that have to be built, and put them into deps/@NAMESPACE/NAME, with files for CMake, pkg-config,\n" +
-			"Meson, Bazel and plain compilers beside them. What is locked stays as it is; see clyde update.\n" +
+		Long: "Choose versions for what package.yaml requires, write clyde.lock, fetch and check the packages, and put\n" +
+			"them into deps/@NAMESPACE/NAME, with files for CMake, pkg-config, Meson, Bazel and plain compilers beside\n" +
+			"them. Where a published build fits this machine it is taken, else the source is built; --explain says of\n" +
+			"each build that was not taken why. What is locked stays as it is; see clyde update.\n" +
 			"Fetched and built packages are kept in a store that all projects share; see clyde cache.\n" +
 			"Building runs what a package says, with an environment without your secrets; --no-build forbids it.",
 		Example: "  clyde install\n  clyde install --locked\n  clyde install --build-type Debug --jobs 4\n  clyde install --frozen --key acme.pub",
@@ -67,6 +69,8 @@ func newInstall(a *app) *cobra.Command {
 	fl.BoolVar(&f.frozen, "frozen", false, "the same, and ask registries for nothing but what digests name")
 	fl.BoolVar(&f.offline, "offline", false, "use what is in the cache and the store, and no network")
 	fl.BoolVar(&f.noBuild, "no-build", false, "fail rather than build anything from source")
+	fl.BoolVar(&f.fromSource, "from-source", false, "build everything from source, even where a published build fits")
+	fl.BoolVar(&f.explain, "explain", false, "say of every published build why it is taken or not")
 	fl.BoolVar(&f.noDev, "no-dev", false, "leave out dev_requires")
 	fl.StringVar(&f.platform, "platform", "", "install for another platform: OS-ARCH[-LIBC[-COMPILER]], as in linux-arm64-glibc; nothing is built for it")
 	fl.StringVar(&f.deps, "deps", "", "folder to install into (default: deps beside package.yaml)")
@@ -81,6 +85,9 @@ func newInstall(a *app) *cobra.Command {
 func (f *installFlags) check() error {
 	if f.buildTyp != install.Release && f.buildTyp != install.Debug {
 		return usagef("--build-type %q is neither Release nor Debug", f.buildTyp)
+	}
+	if f.noBuild && f.fromSource {
+		return usagef("--no-build and --from-source together leave nothing to install")
 	}
 	if f.jobs < 0 {
 		return usagef("--jobs %d: at least one has to work", f.jobs)
@@ -107,7 +114,7 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 	}
 	o := install.Options{
 		Project: p.dir, Deps: f.deps, Dev: !f.noDev, NoBuild: f.noBuild, BuildType: f.buildTyp, Jobs: f.jobs, Offline: f.offline,
-		Generate: generate.Write, Say: a.say,
+		Flags: hostFlags(), Generate: generate.Write, Say: a.say,
 	}
 	if o.Deps == "" {
 		o.Deps = filepath.Join(p.dir, install.DepsFolder)
@@ -147,6 +154,10 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 		t := m.start(label, total)
 		return t.add, t.end
 	}
+	if !f.fromSource {
+		c := chooser{at: at, judge: j, platform: o.Platform, foreign: f.platform != "", locked: f.locked || f.frozen, explain: f.explain}
+		o.Prebuilt = c.find
+	}
 	if j.policy != nil {
 		o.Check = at.checker(j)
 		if o.Policy, err = policyText(f.who); err != nil {
@@ -163,7 +174,14 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 	if err != nil {
 		return err
 	}
-	if !f.locked && !f.frozen && noteSigners(res.lock, done) {
+	if f.explain {
+		for _, p := range done.Packages {
+			if p.How == install.Stored || done.Current {
+				a.say("  %s %s is in the store; clyde builds %s@%s --explain judges its builds", p.Name, p.Version, p.Name, p.Version)
+			}
+		}
+	}
+	if !f.locked && !f.frozen && note(res.lock, done, o.Platform) {
 		if err := p.writeLock(res.lock); err != nil {
 			return err
 		}
@@ -196,13 +214,24 @@ func setPlatform(o *install.Options, asked string) error {
 	return nil
 }
 
-// noteSigners notes in the lock who signed what was checked, and reports whether
-// that is news.
-func noteSigners(l *resolve.Lock, done *install.Result) (news bool) {
+// note notes in the lock who signed what was checked, and which builds were taken
+// on a platform for which it names none; it reports whether that is news.
+func note(l *resolve.Lock, done *install.Result, on resolve.Platform) (news bool) {
 	for _, p := range done.Packages {
-		if q := l.Packages[p.Name]; q != nil && p.SignedBy != "" && q.SignedBy != p.SignedBy {
+		q := l.Packages[p.Name]
+		if q == nil {
+			continue
+		}
+		if p.SignedBy != "" && q.SignedBy != p.SignedBy {
 			q.SignedBy, news = p.SignedBy, true
 		}
+		if _, there := q.Builds[on.String()]; there || p.Build.Digest == "" || len(q.Builds) == resolve.MaxLockBuilds {
+			continue
+		}
+		if q.Builds == nil {
+			q.Builds = map[string]resolve.LockedBuild{}
+		}
+		q.Builds[on.String()], news = p.Build, true
 	}
 	return news
 }
@@ -220,7 +249,7 @@ func (a *app) showInstall(r *install.Result, locked, dry bool, began time.Time) 
 			out.Lock = "changed"
 		}
 		for _, p := range r.Packages {
-			out.Packages = append(out.Packages, installed{p.Name.String(), p.Version.String(), p.Digest, p.Dir, string(p.How), string(p.Change), p.SignedBy})
+			out.Packages = append(out.Packages, installed{p.Name.String(), p.Version.String(), p.Digest, p.Dir, string(p.How), p.Build.Digest, string(p.Change), p.SignedBy})
 		}
 		return a.emit("install", out)
 	}
@@ -324,26 +353,15 @@ func (o *origins) checker(j *judge) func(context.Context, clyde.Name, *resolve.L
 		if err != nil {
 			return "", err
 		}
-		c := checked{located: located{at: at.at, repo: at.at.repo(name), name: name, version: p.Version.String()}}
+		l := located{at: at.at, repo: at.at.repo(name), name: name, version: p.Version.String()}
+		var locked []string
 		if p.SignedBy != "" {
-			c.locked = strings.Split(p.SignedBy, signersSep)
+			locked = strings.Split(p.SignedBy, signersSep)
 		}
-		if err := c.describe(ctx, at.client, p.Digest); err != nil {
+		if err := l.describe(ctx, at.client, p.Digest); err != nil {
 			return "", err
 		}
-		if err := j.decide(ctx, &c); err != nil {
-			return "", err
-		}
-		if err := c.refusal(); err != nil {
-			return "", err
-		}
-		if c.decision.Verdict == policy.Warned {
-			o.a.say("%s %s: %s", o.a.paint(o.a.stderr, yellow, "warning:"), clean(c.String()), clean(c.who()))
-		}
-		if c.decision.Report == nil {
-			return "", nil
-		}
-		return signers(c.decision.Report), nil
+		return j.admit(ctx, l, locked)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -64,7 +63,7 @@ type builder struct {
 }
 
 // compile builds p from source and moves what it installs to files.
-func (in *installer) compile(ctx context.Context, p *pkg, key, files string) (err error) {
+func (in *installer) compile(ctx context.Context, p *pkg, jobs int, key, files string) (err error) {
 	if in.o.NoBuild {
 		return clyde.Errorf(ErrBuild, "%s would have to be built from source, and --no-build forbids it", p).WithCode("build_forbidden").
 			Fix("run clyde install without --no-build").Fix("or ask its publisher for a build that fits this machine")
@@ -73,10 +72,7 @@ func (in *installer) compile(ctx context.Context, p *pkg, key, files string) (er
 	if err != nil {
 		return err
 	}
-	b := &builder{in: in, p: p, needs: closure(p), jobs: in.o.Jobs}
-	if b.jobs <= 0 {
-		b.jobs = runtime.NumCPU()
-	}
+	b := &builder{in: in, p: p, needs: closure(p), jobs: jobs}
 	if b.scratch, err = in.store.scratch("build"); err != nil {
 		return err
 	}
@@ -355,10 +351,14 @@ func (b *builder) relocate(path string) error {
 }
 
 // describeIn puts beside what a package installed what it says about itself:
-// package.yaml, and its licences under share/licenses.
+// package.yaml, and where its source is there, its licences under
+// share/licenses.
 func (p *pkg) describeIn(prefix, src string) error {
 	if err := os.WriteFile(filepath.Join(prefix, "package.yaml"), p.config, 0o644); err != nil {
 		return err
+	}
+	if src == "" {
+		return nil
 	}
 	entries, err := os.ReadDir(src)
 	if err != nil {

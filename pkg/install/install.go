@@ -6,18 +6,15 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
-	"strings"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/filelock"
 	"github.com/clydepm/clyde-registry/pkg/generate"
@@ -55,6 +52,9 @@ type Options struct {
 	Jobs      int    // compilers at once; 0 is the number of processors
 	Offline   bool   // nothing is fetched
 	Toolchain Toolchain
+	// Flags is what the user compiles with, as far as it decides which binaries
+	// fit: CFLAGS and CXXFLAGS. Building a package does not use it.
+	Flags string
 
 	// Origin says where a package of a registry is fetched from. Several
 	// goroutines call it.
@@ -72,8 +72,10 @@ type Options struct {
 
 	// Begin is told of every transfer; nil is told nothing.
 	Begin func(label string, total int64) (add func(delta int64), end func(ok bool))
-	Say   func(format string, args ...any) // what is going on, a line each; nil: silence
-	Log   io.Writer                        // output of builds as it comes; nil: only to their logs
+	// Say is told what is going on, a line each, by several goroutines; nil:
+	// silence.
+	Say func(format string, args ...any)
+	Log io.Writer // output of builds as it comes, one build at a time; nil: only to their logs
 }
 
 // Result is what an installation did.
@@ -93,6 +95,7 @@ type Package struct {
 	How      How
 	Change   Change
 	SignedBy string
+	Build    resolve.LockedBuild `json:",omitzero"` // the binary, where How once was Fetched
 }
 
 // Change says what happened to a package's folder.
@@ -104,11 +107,6 @@ const (
 	Added   Change = "added"
 	Updated Change = "updated"
 )
-
-// Prebuilt looks for a binary of a package that fits this machine: the layer
-// that holds its installed tree, in the package's repository. Where there is
-// none, d is nil and whyNot a sentence about it, which may be empty.
-type Prebuilt func(ctx context.Context, name clyde.Name, p *resolve.LockedPackage) (d *ocispec.Descriptor, whyNot string, err error)
 
 type installer struct {
 	o      *Options
@@ -149,10 +147,8 @@ func Run(ctx context.Context, s *Store, o Options) (_ *Result, err error) {
 	if err := in.fetch(ctx); err != nil {
 		return nil, err
 	}
-	for _, p := range in.order {
-		if err := in.build(ctx, p); err != nil {
-			return nil, err
-		}
+	if err := in.buildAll(ctx); err != nil {
+		return nil, err
 	}
 	return in.lay(print)
 }
@@ -260,48 +256,6 @@ func (in *installer) fetch(ctx context.Context) error {
 	return firstOf(ctx, errs)
 }
 
-// preferBuilds finds binaries for the packages that would have to be built,
-// those first that others need: what fits one may depend on another's.
-func (in *installer) preferBuilds(ctx context.Context) error {
-	if in.o.Prebuilt == nil {
-		return nil
-	}
-	for _, p := range in.order {
-		if p.headersOnly() || p.locked.Local != "" {
-			continue
-		}
-		d, whyNot, err := in.o.Prebuilt(ctx, p.name, p.locked)
-		if err != nil {
-			return err
-		}
-		if p.prebuilt = d; d == nil && whyNot != "" {
-			in.o.Say("%s is built from source: %s", p, whyNot)
-		}
-	}
-	return nil
-}
-
-// unpackBuild writes the installed tree of a prebuilt binary to files.
-func (in *installer) unpackBuild(ctx context.Context, p *pkg, files string) error {
-	path, err := in.blob(ctx, p, *p.prebuilt, "build")
-	if err != nil {
-		return err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	form := artifact.TypeSourceGzip
-	if strings.HasSuffix(p.prebuilt.MediaType, "+zstd") {
-		form = artifact.TypeSourceZstd
-	}
-	if _, err := artifact.Unpack(f, form, files, unpackLimits); err != nil {
-		return fmt.Errorf("unpack the build of %s: %w", p, err)
-	}
-	return nil
-}
-
 // firstOf returns the first error that is not the others' being given up.
 func firstOf(ctx context.Context, errs []error) error {
 	var given error
@@ -335,8 +289,10 @@ func (in *installer) fingerprint() string {
 		Format                   int
 		Platform                 resolve.Platform
 		BuildType, Stamp, Policy string
+		Flags                    string
+		FromSource               bool
 		Packages                 []one
-	}{stateVersion, in.o.Platform, in.o.BuildType, in.o.Toolchain.Stamp, in.o.Policy, nil}
+	}{stateVersion, in.o.Platform, in.o.BuildType, in.o.Toolchain.Stamp, in.o.Policy, in.o.Flags, in.o.Prebuilt == nil, nil}
 	for _, p := range in.order {
 		o := one{p.name, p.locked.Digest, p.locked.Traits, p.linked, p.direct, nil}
 		for _, d := range slices.Concat(p.deps, p.tools) {
@@ -380,7 +336,7 @@ func (in *installer) key(p *pkg) string {
 	switch {
 	case p.headersOnly():
 	case p.prebuilt != nil:
-		doc.System = "prebuilt " + p.prebuilt.Digest.String()
+		doc.System = "prebuilt " + p.prebuilt.Tree.Digest.String()
 	default:
 		doc.System = p.manifest.Build.System
 		doc.Platform, doc.Toolchain, doc.BuildType = in.o.Platform, in.o.Toolchain, in.o.BuildType
@@ -397,8 +353,61 @@ func sumBytes(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// buildAll puts what the packages install into the store: those side by side
+// that do not need each other, with as many compilers in all as Jobs says.
+func (in *installer) buildAll(ctx context.Context) error {
+	jobs := in.o.Jobs
+	if jobs <= 0 {
+		jobs = runtime.NumCPU()
+	}
+	for _, level := range in.levels() {
+		compiled := 0
+		for _, p := range level {
+			if _, err := in.store.Entry(Built, in.key(p)); err != nil && !p.headersOnly() && p.prebuilt == nil {
+				compiled++
+			}
+		}
+		each := max(1, jobs/max(1, compiled))
+		errs := make([]error, len(level))
+		g, gctx := errgroup.WithContext(ctx)
+		if g.SetLimit(jobs); in.o.Log != nil {
+			g.SetLimit(1) // whoever reads along reads one after the other
+		}
+		for i, p := range level {
+			g.Go(func() error {
+				if errs[i] = gctx.Err(); errs[i] == nil {
+					errs[i] = in.build(gctx, p, each)
+				}
+				return errs[i]
+			})
+		}
+		_ = g.Wait()
+		if err := firstOf(ctx, errs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// levels groups the packages so that each needs only those of groups before it.
+func (in *installer) levels() [][]*pkg {
+	var out [][]*pkg
+	depth := map[*pkg]int{}
+	for _, p := range in.order {
+		d := 0
+		for _, q := range slices.Concat(p.deps, p.tools) {
+			d = max(d, depth[q]+1)
+		}
+		if depth[p] = d; d == len(out) {
+			out = append(out, nil)
+		}
+		out[d] = append(out[d], p)
+	}
+	return out
+}
+
 // build puts the built tree of a package into the store, if it is not there.
-func (in *installer) build(ctx context.Context, p *pkg) (err error) {
+func (in *installer) build(ctx context.Context, p *pkg, jobs int) (err error) {
 	e := Entry{Kind: Built, Key: in.key(p), Label: p.String()}
 	switch {
 	case p.headersOnly():
@@ -418,7 +427,7 @@ func (in *installer) build(ctx context.Context, p *pkg) (err error) {
 			return in.unpackBuild(ctx, p, files)
 		}
 		p.how = Compiled
-		return in.compile(ctx, p, e.Key, files)
+		return in.compile(ctx, p, jobs, e.Key, files)
 	})
 	if errors.Is(err, fs.ErrNotExist) && clyde.AsError(err) == nil {
 		return damaged(p.String(), err.Error())

@@ -146,6 +146,9 @@ func (in *installer) lay(print string) (*Result, error) {
 	var linked []*pkg
 	for _, p := range in.order {
 		out := Package{Name: p.name, Version: p.locked.Version, Digest: p.locked.Digest, How: p.how, SignedBy: in.signed[p.name]}
+		if p.prebuilt != nil {
+			out.Build = p.prebuilt.Build
+		}
 		if p.linked {
 			linked = append(linked, p)
 			out.Dir = dirOf(p.name)

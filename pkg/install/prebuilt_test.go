@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -79,8 +78,8 @@ func TestPrebuilt(t *testing.T) {
 		t.Fatal(err)
 	}
 	layer.MediaType = "application/vnd.clyde.build.install.v1.tar+zstd"
-	o.Prebuilt = func(context.Context, clyde.Name, *resolve.LockedPackage) (*ocispec.Descriptor, string, error) {
-		return &layer, "", nil
+	o.Prebuilt = func(context.Context, install.Wanted) (*install.Binary, string, error) {
+		return &install.Binary{Tree: layer}, "", nil
 	}
 	res, err := install.Run(t.Context(), s, o)
 	if err != nil {
@@ -93,11 +92,39 @@ func TestPrebuilt(t *testing.T) {
 		t.Error(err)
 	}
 
+	if _, err := os.Stat(filepath.Join(o.Project, "deps/@demo/sum/package.yaml")); err != nil {
+		t.Error(err)
+	}
+
+	// Another project takes it from the store, and nobody is asked.
+	again := o
+	again.Project, again.Offline = t.TempDir(), true
+	again.Prebuilt = func(context.Context, install.Wanted) (*install.Binary, string, error) {
+		t.Error("asked for a binary that the store has")
+		return nil, "", nil
+	}
+	if res, err = install.Run(t.Context(), s, again); err != nil {
+		t.Fatal(err)
+	}
+	if how := res.Packages[0].How; how != install.Stored {
+		t.Errorf("How = %q; want %q", how, install.Stored)
+	}
+
+	// With other flags another binary may fit: the store's is not taken for it.
+	again.Flags, again.Project = "-D_GLIBCXX_USE_CXX11_ABI=0", t.TempDir()
+	if _, err := install.Run(t.Context(), s, again); err == nil {
+		t.Error("Run with other flags takes the binary for the old ones")
+	}
+
 	// Bytes that are not those of the digest install nothing.
 	layer.Digest = digest.FromString("something else")
 	own := o
 	own.Project = t.TempDir()
-	if _, err := install.Run(t.Context(), s, own); err == nil {
+	empty, err := install.OpenStore(filepath.Join(t.TempDir(), "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := install.Run(t.Context(), empty, own); err == nil {
 		t.Error("Run with a binary that does not exist succeeds")
 	}
 }

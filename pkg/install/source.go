@@ -35,7 +35,7 @@ type pkg struct {
 	config   []byte // package.yaml
 	manifest *clyde.Manifest
 	archive  ocispec.Descriptor
-	prebuilt *ocispec.Descriptor // a binary that fits, in place of building; nil: none
+	prebuilt *Binary // in place of building; nil: none
 
 	key   string // of the built tree, once it is known
 	how   How
