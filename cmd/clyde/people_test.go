@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -41,14 +42,25 @@ func scriptPerson(ts *testscript.TestScript, neg bool, args []string) {
 // was shown is left in $WORK/page.html, what the command wrote in out.txt and
 // err.txt.
 func scriptApprove(ts *testscript.TestScript, neg bool, args []string) {
-	scriptAnswer(ts, neg, "approve", args)
+	scriptAnswer(ts, neg, "approve", nil, args)
 }
 
 func scriptDeny(ts *testscript.TestScript, neg bool, args []string) {
-	scriptAnswer(ts, neg, "deny", args)
+	scriptAnswer(ts, neg, "deny", nil, args)
 }
 
-func scriptAnswer(ts *testscript.TestScript, neg bool, answer string, args []string) {
+// scriptTerminal is approve, and under the name "deny-on-terminal" deny, where
+// the command's standard input is a terminal.
+func scriptTerminal(answer string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		keys, terminal, err := openTerminal()
+		ts.Check(err)
+		defer func() { ts.Check(errors.Join(terminal.Close(), keys.Close())) }()
+		scriptAnswer(ts, neg, answer, terminal, args)
+	}
+}
+
+func scriptAnswer(ts *testscript.TestScript, neg bool, answer string, stdin *os.File, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: %s LOGIN COMMAND...", answer)
 	}
@@ -62,6 +74,9 @@ func scriptAnswer(ts *testscript.TestScript, neg bool, answer string, args []str
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
+	}
+	if stdin != nil { // a nil *os.File is no nil io.Reader
+		cmd.Stdin = stdin
 	}
 	var out, said bytes.Buffer
 	cmd.Stdout = &out

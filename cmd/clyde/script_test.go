@@ -69,7 +69,10 @@ func scriptParams(dir string) testscript.Params {
 			"first":      scriptFirst,
 			"approve":    scriptApprove,
 			"deny":       scriptDeny,
-			"flip":       scriptFlip,
+			"terminal":   scriptTerminal("approve"),
+
+			"deny-on-terminal": scriptTerminal("deny"),
+			"flip":             scriptFlip,
 		},
 	}
 }
