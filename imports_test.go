@@ -36,6 +36,7 @@ var layer = map[string]int{
 
 	"pkg/binary":    11, // what files say of the facts of builds
 	"pkg/graph":     11, // what a graph that was resolved amounts to
+	"pkg/sbom":      12, // graphs as documents
 	"pkg/generate":  11, // what resolve decided, for build systems
 	"pkg/toolchain": 12, // what this machine is
 

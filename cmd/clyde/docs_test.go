@@ -55,7 +55,7 @@ func TestReference(t *testing.T) {
 	checkFlags(t, "clyde", root.PersistentFlags(), doc)
 	for _, code := range []int{
 		exitOK, exitError, exitUsage, exitBuild, exitNotFound, exitNoVersion, exitDenied, exitUnverified,
-		exitUnavailable, exitConflict, exitInvalid, exitInterrupted,
+		exitUnavailable, exitConflict, exitPolicy, exitInvalid, exitInterrupted,
 	} {
 		if !strings.Contains(doc, "\n| "+strconv.Itoa(code)+" | ") {
 			t.Errorf("docs/cli.md does not have the exit status %d", code)

@@ -15,7 +15,7 @@ import (
 )
 
 // Exit statuses. Scripts rely on these numbers; docs/cli.md lists them. 4 is the
-// Clyde build client's, 11 that of commands still to come.
+// Clyde build client's.
 const (
 	exitOK          = 0
 	exitError       = 1
@@ -27,6 +27,7 @@ const (
 	exitUnverified  = 8
 	exitUnavailable = 9
 	exitConflict    = 10
+	exitPolicy      = 11 // licences that exclude each other, or are denied
 	exitInvalid     = 12
 	exitInterrupted = 130
 )
@@ -91,6 +92,8 @@ func status(ctx context.Context, err error) int {
 		return exitBuild
 	case errors.Is(err, clyde.ErrUnverified):
 		return exitUnverified
+	case errors.Is(err, errPolicy):
+		return exitPolicy
 	case errors.Is(err, errNoVersion), isUnsatisfiable(err):
 		return exitNoVersion
 	case errors.Is(err, clyde.ErrNotFound):
