@@ -37,7 +37,7 @@ func (r *Registry) serve(w http.ResponseWriter, req *http.Request) {
 	h := w.Header()
 	h.Set("Docker-Distribution-Api-Version", "registry/2.0")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
 	t, err := parsePath(req.URL)
 	if err != nil {
 		r.fail(w, req, err)

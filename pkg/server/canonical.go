@@ -61,8 +61,6 @@ func canonical(next http.Handler) http.Handler {
 		}
 		h := w.Header()
 		h.Set("Content-Type", (*api.ProblemDetails)(nil).ContentType(""))
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", "default-src 'none'")
 		h.Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = w.Write(body)

@@ -101,10 +101,15 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := s.Now()
 		id := rand.Text()[:16]
-		w.Header().Set(RequestIDHeader, id)
+		h := w.Header()
+		h.Set(RequestIDHeader, id)
+		// What a browser may make of any answer: nothing. Pages say what more they need.
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
 		r.Header.Set(RequestIDHeader, id)
 		if s.tls != nil {
-			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
@@ -121,14 +126,25 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			s.stats.answered(r, rec.status, rec.bytes, took)
 			level := slog.LevelDebug
 			// Not being ready yet is an answer, and probes ask every second.
-			if rec.status >= 500 && r.URL.Path != "/readyz" {
+			switch {
+			case rec.status >= 500 && r.URL.Path != "/readyz":
 				level = slog.LevelError
+			case refused(r, rec.status):
+				level = slog.LevelInfo
 			}
 			s.Log.Log(r.Context(), level, "http", "id", id, "method", r.Method, "path", r.URL.Path, "status", rec.status,
 				"bytes", rec.bytes, "ms", took.Milliseconds(), "from", r.RemoteAddr, "agent", r.UserAgent())
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// refused reports whether somebody was turned away for who they are: with a
+// credential that is not good, or without the right. That a client which showed
+// none is asked for one is how every OCI client begins, and no refusal.
+func refused(r *http.Request, status int) bool {
+	return status == http.StatusForbidden ||
+		status == http.StatusUnauthorized && (r.Header.Get("Authorization") != "" || r.Method == http.MethodPost && r.URL.Path == "/login")
 }
 
 // untilShutdown ends the contexts of streaming requests when the server shuts
