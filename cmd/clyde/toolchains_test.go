@@ -17,9 +17,9 @@ func TestToolchainsInstall(t *testing.T) {
 	if os.Getenv("CLYDE_TEST_TOOLCHAINS") == "" {
 		t.Skip("needs gcc, CMake, Ninja and make; make test/toolchains runs it")
 	}
-	for _, tool := range []string{"cc", "c++", "ar", "cmake", "ninja", "make"} {
+	for _, tool := range []string{"cc", "c++", "ar", "clang", "clang++", "cmake", "ninja", "make", "meson", "pkg-config"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("%s is missing: apt-get install g++ cmake ninja-build make", tool)
+			t.Fatalf("%s is missing: apt-get install g++ clang cmake ninja-build make meson pkg-config", tool)
 		}
 	}
 	examples, err := filepath.Abs(filepath.Join("..", "..", "examples"))

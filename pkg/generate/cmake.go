@@ -19,7 +19,6 @@ func addCMake(g *graph, files map[string]string) {
 	files["cmake/clyde/helpers.cmake"] = cmakeHelpers
 	claims := map[string][]*pack{} // by what find_package asks, in lower case
 	for _, k := range g.packs {
-		files["cmake/clyde/"+k.id+".cmake"] = g.cmakeTargets(k)
 		names := []string{k.id, k.Name.Base, k.FindName}
 		for _, c := range k.own.cmake {
 			names = append(names, c.name)
@@ -30,6 +29,10 @@ func addCMake(g *graph, files map[string]string) {
 				claims[name] = append(claims[name], k)
 			}
 		}
+	}
+	for _, k := range g.packs {
+		base := strings.ToLower(k.Name.Base)
+		files["cmake/clyde/"+k.id+".cmake"] = g.cmakeTargets(k, sole(claims[base]) == k)
 	}
 	// A file named in lower case answers find_package in any case.
 	var names []string
@@ -118,8 +121,9 @@ func cmakeStart(up string) string {
 // target is the CMake name of a component.
 func (n *node) target() string { return "clyde::" + n.pack.id + "::" + n.Name }
 
-// cmakeTargets defines the targets of one package.
-func (g *graph) cmakeTargets(k *pack) string {
+// cmakeTargets defines the targets of one package, and under its base name too
+// where that means no other.
+func (g *graph) cmakeTargets(k *pack, short bool) string {
 	var b strings.Builder
 	b.WriteString(cmakeStart("../.."))
 	fmt.Fprintf(&b, "if(TARGET clyde::%s)\n  return()\nendif()\nadd_library(clyde::%s INTERFACE IMPORTED GLOBAL)\n", k.id, k.id)
@@ -146,6 +150,12 @@ func (g *graph) cmakeTargets(k *pack) string {
 		for _, t := range n.Targets {
 			fmt.Fprintf(&b, "clyde_name(%s %s)\n", t, n.target())
 		}
+		if short {
+			fmt.Fprintf(&b, "clyde_name(clyde::%s::%s %s)\n", k.Name.Base, n.Name, n.target())
+		}
+	}
+	if short {
+		fmt.Fprintf(&b, "clyde_name(clyde::%s clyde::%s)\n", k.Name.Base, k.id)
 	}
 	return b.String()
 }

@@ -141,6 +141,7 @@ func TestWriteRefuses(t *testing.T) {
 		{"feature", func(p *generate.Project) { comp(p).CompileFeatures = []string{"c++17)"} }},
 		{"no such standard", func(p *generate.Project) { comp(p).CompileFeatures = []string{"c++19"} }},
 		{"target", func(p *generate.Project) { comp(p).Targets = []string{"a b"} }},
+		{"target of another", func(p *generate.Project) { comp(p).Targets = []string{"clyde::acme_other"} }},
 		{"component name", func(p *generate.Project) { comp(p).Name = "a)b" }},
 		{"no kind", func(p *generate.Project) { comp(p).Kind = "" }},
 		{"no components", func(p *generate.Project) { p.Packages[0].Components = nil }},

@@ -163,7 +163,7 @@ func (b *builder) environment() error {
 	if _, err := b.in.o.Generate(b.in.project(deps, b.needs, b.p)); err != nil {
 		return err
 	}
-	prefixes, pc = append([]string{filepath.Join(deps, "cmake")}, prefixes...), append([]string{filepath.Join(deps, "pkgconfig")}, pc...)
+	prefixes, pc = append([]string{filepath.Join(deps, "cmake")}, prefixes...), append([]string{filepath.Join(deps, "lib", "pkgconfig")}, pc...)
 	opt := "-O2 -DNDEBUG"
 	if b.in.o.BuildType == Debug {
 		opt = "-O0 -g"

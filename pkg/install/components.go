@@ -24,7 +24,10 @@ func (in *installer) project(deps string, ps []*pkg, of *pkg) generate.Project {
 		m := p.manifest
 		g := generate.Package{
 			Name: p.name, Version: p.locked.Version, Description: m.Description, License: m.License, Homepage: m.Homepage,
-			Dir: dirOf(p.name), Direct: p.direct, Components: p.components(),
+			Dir: dirOf(p.name), Direct: p.direct, Components: p.components(), FindName: cmakeFind(m),
+		}
+		for i, c := range g.Components {
+			g.Components[i].Targets = cmakeTargets(m, c.Name)
 		}
 		if of != nil {
 			g.Direct = slices.Contains(of.deps, p)
@@ -38,6 +41,39 @@ func (in *installer) project(deps string, ps []*pkg, of *pkg) generate.Project {
 		out.Packages = append(out.Packages, g)
 	}
 	return out
+}
+
+// What the key x-cmake of a package.yaml may say, as data for the generators:
+//
+//	x-cmake: {find: ZLIB, targets: {zlib: "ZLIB::ZLIB"}}
+//
+// Like every x- key it may hold anything; what has another shape says nothing.
+// The generators refuse names that are none.
+
+// cmakeFind is what find_package calls the package, "" where nothing is said.
+func cmakeFind(m *clyde.Manifest) string {
+	hints, _ := m.Extra["x-cmake"].(map[string]any)
+	find, _ := hints["find"].(string)
+	return find
+}
+
+// cmakeTargets lists further names of the CMake target of a component.
+func cmakeTargets(m *clyde.Manifest, component string) []string {
+	hints, _ := m.Extra["x-cmake"].(map[string]any)
+	targets, _ := hints["targets"].(map[string]any)
+	switch t := targets[component].(type) {
+	case string:
+		return []string{t}
+	case []any:
+		var out []string
+		for _, v := range t {
+			if s, ok := v.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
 }
 
 // components lists what the package exports: as its package.yaml declares it,
