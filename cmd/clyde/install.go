@@ -25,7 +25,7 @@ type installFlags struct {
 	locked, frozen, offline  bool
 	noBuild, noDev, dryRun   bool
 	fromSource, explain      bool
-	verbose                  bool
+	verbose, collisions      bool
 	deps, platform, buildTyp string
 	jobs                     int
 	who                      policyFlags
@@ -72,6 +72,7 @@ func newInstall(a *app) *cobra.Command {
 	fl.BoolVar(&f.fromSource, "from-source", false, "build everything from source, even where a published build fits")
 	fl.BoolVar(&f.explain, "explain", false, "say of every published build why it is taken or not")
 	fl.BoolVar(&f.noDev, "no-dev", false, "leave out dev_requires")
+	fl.BoolVar(&f.collisions, "allow-collisions", false, "install packages that define the same symbols or have the same shared library")
 	fl.StringVar(&f.platform, "platform", "", "install for another platform: OS-ARCH[-LIBC[-COMPILER]], as in linux-arm64-glibc; nothing is built for it")
 	fl.StringVar(&f.deps, "deps", "", "folder to install into (default: deps beside package.yaml)")
 	fl.StringVar(&f.buildTyp, "build-type", install.Release, "Release or Debug")
@@ -113,7 +114,7 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 		return err
 	}
 	o := install.Options{
-		Project: p.dir, Deps: f.deps, Dev: !f.noDev, NoBuild: f.noBuild, BuildType: f.buildTyp, Jobs: f.jobs, Offline: f.offline,
+		Project: p.dir, Deps: f.deps, Dev: !f.noDev, NoBuild: f.noBuild, BuildType: f.buildTyp, Jobs: f.jobs, Offline: f.offline, AllowCollisions: f.collisions,
 		Flags: hostFlags(), Generate: generate.Write, Say: a.say,
 	}
 	if o.Deps == "" {

@@ -65,6 +65,7 @@ type File struct {
 	LTO        string   // "" | fat | slim
 	DebugInfo  bool     // has DWARF
 	Exports    []string // defined and visible, sorted; at most MaxExports
+	Strong     []string // those of Exports that no other file of a program may define, sorted: neither weak nor common
 	Undefined  []string // of objects and archives: asked for and not there, sorted; at most MaxExports
 }
 
@@ -141,7 +142,7 @@ func invalid(format string, args ...any) *clyde.Error {
 // meter gathers facts of one file, or of all members of one archive.
 type meter struct {
 	f          *File
-	exports    map[string]bool
+	exports    map[string]bool // true: strong
 	undefined  map[string]bool
 	needed     map[string]bool
 	compilers  map[string]bool
@@ -158,6 +159,12 @@ type meter struct {
 
 func (m *meter) finish() {
 	f := m.f
+	for name, strong := range m.exports {
+		if strong {
+			f.Strong = append(f.Strong, name)
+		}
+	}
+	slices.Sort(f.Strong)
 	f.Needed, f.Compilers, f.Sanitizers, f.Exports = sorted(m.needed), sorted(m.compilers), sorted(m.sanitizers), sorted(m.exports)
 	if f.Kind == Object || f.Kind == Archive {
 		for name := range m.exports {

@@ -91,6 +91,14 @@ func TestMeasureWhatGCCMakes(t *testing.T) {
 	if !slices.Contains(shared.Exports, "_ZNK5shape4areaEv") {
 		t.Errorf("exports: %v", shared.Exports)
 	}
+	for _, name := range shared.Strong {
+		if !slices.Contains(shared.Exports, name) {
+			t.Errorf("%s is strong and not exported", name)
+		}
+	}
+	if !slices.Contains(shared.Strong, "_ZNK5shape4areaEv") {
+		t.Errorf("strong: %v", shared.Strong)
+	}
 	archive := measure(t, build(t, "libshape.a", "-fPIC"))
 	if archive.Kind != binary.Archive || archive.PIC == nil || !*archive.PIC || archive.StdlibABI != "cxx11" || archive.LTO != "" || archive.DebugInfo {
 		t.Errorf("an archive: %+v", archive)

@@ -165,7 +165,7 @@ func (m *meter) elfSymbols(symbols []elf.Symbol) error {
 	for _, s := range symbols {
 		bind := elf.ST_BIND(s.Info)
 		visible := bind != elf.STB_LOCAL && elf.ST_VISIBILITY(s.Other) != elf.STV_HIDDEN && elf.ST_VISIBILITY(s.Other) != elf.STV_INTERNAL
-		if err := m.symbol(s.Name, s.Section != elf.SHN_UNDEF, visible); err != nil {
+		if err := m.symbol(s.Name, s.Section != elf.SHN_UNDEF, visible, bind == elf.STB_GLOBAL && s.Section != elf.SHN_COMMON); err != nil {
 			return err
 		}
 	}

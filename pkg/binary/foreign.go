@@ -65,13 +65,13 @@ func (m *meter) machoFile(f *macho.File) error {
 	if f.Symtab == nil {
 		return nil
 	}
-	const undefined, external, privateExternal, debugging = 0x0e, 0x01, 0x10, 0xe0 // mach-o/nlist.h
+	const undefined, external, privateExternal, debugging, weak = 0x0e, 0x01, 0x10, 0xe0, 0x80 // mach-o/nlist.h; the last of n_desc
 	for _, s := range f.Symtab.Syms {
 		if s.Type&debugging != 0 {
 			continue
 		}
 		// Mach-O puts an underscore before every name.
-		err := m.symbol(strings.TrimPrefix(s.Name, "_"), s.Type&undefined != 0, s.Type&external != 0 && s.Type&privateExternal == 0)
+		err := m.symbol(strings.TrimPrefix(s.Name, "_"), s.Type&undefined != 0, s.Type&external != 0 && s.Type&privateExternal == 0, s.Desc&weak == 0)
 		if err != nil {
 			return err
 		}
@@ -157,7 +157,8 @@ func (m *meter) coffFile(f *pe.File) error {
 		if s.StorageClass != external {
 			continue
 		}
-		if err := m.symbol(s.Name, s.SectionNumber != 0, true); err != nil {
+		// Of C++, what may be in several files is not told from the rest here.
+		if err := m.symbol(s.Name, s.SectionNumber != 0, true, !strings.HasPrefix(s.Name, "?") && !strings.HasPrefix(s.Name, "_Z")); err != nil {
 			return err
 		}
 	}

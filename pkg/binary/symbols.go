@@ -7,8 +7,8 @@ import (
 )
 
 // symbol looks at one name. defined means that this file has it, visible that
-// others can link to it.
-func (m *meter) symbol(name string, defined, visible bool) error {
+// others can link to it, strong that no other file of a program may define it.
+func (m *meter) symbol(name string, defined, visible, strong bool) error {
 	if m.symbols++; m.symbols > MaxSymbols {
 		return fmt.Errorf("it has more than %d symbols", MaxSymbols)
 	}
@@ -16,7 +16,7 @@ func (m *meter) symbol(name string, defined, visible bool) error {
 		return nil
 	}
 	if defined && visible && len(m.exports) < MaxExports {
-		m.exports[name] = true
+		m.exports[name] = m.exports[name] || strong
 	}
 	if !defined && len(m.undefined) < MaxExports {
 		m.undefined[name] = true

@@ -111,6 +111,11 @@ func compareNames(a, b clyde.Name) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Base, b.Base))
 }
 
+// Sort puts Packages in order, for whoever made them.
+func (g *Graph) Sort() {
+	slices.SortFunc(g.Packages, func(a, b Package) int { return compareNames(a.Name, b.Name) })
+}
+
 // Find returns the package of that name, or nil.
 func (g *Graph) Find(n clyde.Name) *Package {
 	i, ok := slices.BinarySearchFunc(g.Packages, n, func(p Package, n clyde.Name) int { return compareNames(p.Name, n) })

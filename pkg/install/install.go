@@ -51,7 +51,9 @@ type Options struct {
 	BuildType string // "" is Release
 	Jobs      int    // compilers at once; 0 is the number of processors
 	Offline   bool   // nothing is fetched
-	Toolchain Toolchain
+	// AllowCollisions installs packages of which programs cannot link two.
+	AllowCollisions bool
+	Toolchain       Toolchain
 	// Flags is what the user compiles with, as far as it decides which binaries
 	// fit: CFLAGS and CXXFLAGS. Building a package does not use it.
 	Flags string
@@ -148,6 +150,9 @@ func Run(ctx context.Context, s *Store, o Options) (_ *Result, err error) {
 		return nil, err
 	}
 	if err := in.buildAll(ctx); err != nil {
+		return nil, err
+	}
+	if err := in.guard(); err != nil {
 		return nil, err
 	}
 	return in.lay(print)
