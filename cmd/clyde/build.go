@@ -11,15 +11,15 @@ import (
 	"slices"
 	"strings"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/binary"
-	"github.com/clydepm/clyde-registry/pkg/client"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/compat"
+	"github.com/clydepm/clyde-registry/pkg/generate"
 	"github.com/clydepm/clyde-registry/pkg/install"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/toolchain"
 )
 
@@ -35,6 +35,8 @@ type buildRun struct {
 	jobs      int
 	publish   bool
 	noDebug   bool
+
+	lock *resolve.Lock // what it was built with; nil: nothing
 }
 
 // builtJSON is what build prints with --json.
@@ -98,19 +100,17 @@ func (b *buildRun) run(ctx context.Context, dir string) (err error) {
 	if err := ps.Err("package.yaml"); err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp("", "clyde-build-*")
-	if err != nil {
-		return err
+	traits := traitsOf(m, want)
+	if b.prefix != "" {
+		return b.finish(ctx, dir, b.prefix, packed, m, traits)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	prefix := b.prefix
-	if prefix == "" {
-		prefix = filepath.Join(tmp, "prefix")
-		if err := b.compile(ctx, dir, tmp, prefix, packed, m, want); err != nil {
-			return err
-		}
-	}
-	f, err := b.facts(ctx, dir, prefix, packed, m, want)
+	return b.make(ctx, dir, packed, m, traits, func(prefix string) error { return b.finish(ctx, dir, prefix, packed, m, traits) })
+}
+
+// finish packages what is installed in prefix.
+func (b *buildRun) finish(ctx context.Context, dir, prefix string, packed *artifact.Packed, m *clyde.Manifest, traits map[string]string) (err error) {
+	a := b.app
+	f, err := b.facts(ctx, dir, prefix, packed, m, traits)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,12 @@ func (b *buildRun) run(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	if b.prefix == "" && !b.noDebug {
-		if o.Debug, err = splitDebug(ctx, prefix, filepath.Join(tmp, "debug")); err != nil {
+		tmp, err := os.MkdirTemp("", "clyde-debug-*")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+		if o.Debug, err = splitDebug(ctx, prefix, tmp); err != nil {
 			return err
 		}
 	}
@@ -135,7 +140,7 @@ func (b *buildRun) run(ctx context.Context, dir string) (err error) {
 	defer build.Close()
 	tag := f.Tag(packed.Version.String())
 	if b.publish {
-		err = a.attach(ctx, build, tag)
+		err = b.attach(ctx, build, tag)
 		b.output = ""
 	} else {
 		b.output = cmp.Or(b.output, packed.Name.Base+"-"+tag+".build")
@@ -147,41 +152,51 @@ func (b *buildRun) run(ctx context.Context, dir string) (err error) {
 	return a.showBuilt(build, f, tag, b.output)
 }
 
-// compile builds the packed source, and nothing else of dir, into prefix.
-func (b *buildRun) compile(ctx context.Context, dir, tmp, prefix string, packed *artifact.Packed, m *clyde.Manifest, want compat.Want) error {
-	src, out := filepath.Join(tmp, "src"), filepath.Join(tmp, "out")
-	for _, d := range []string{out, prefix} {
-		if err := os.Mkdir(d, 0o755); err != nil {
-			return err
-		}
-	}
-	source := packed.Layers[0]
-	r, err := source.Open()
+// make builds the packed source, and nothing else of dir, as installing it
+// would, with what the lock file says, and the user's flags.
+func (b *buildRun) make(ctx context.Context, dir string, packed *artifact.Packed, m *clyde.Manifest, traits map[string]string, use func(prefix string) error) error {
+	a := b.app
+	store, err := a.store()
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	if _, err := artifact.Unpack(r, source.Descriptor.MediaType, src, artifact.Limits{}); err != nil {
+	o := install.Options{BuildType: b.buildType, Jobs: b.jobs, Generate: generate.Write, Say: a.say, Origin: (&origins{a: a}).find, Log: a.stderr}
+	if o.Toolchain, err = install.DetectToolchain(ctx, store); err != nil {
 		return err
 	}
-	s := sourceBuild{m: m, src: src, out: out, prefix: prefix, buildType: b.buildType, shared: want.Linkage == compat.Shared, log: b.app.stderr, jobs: max(b.jobs, 1)}
-	if deps, err := filepath.Abs(filepath.Join(dir, "deps")); err == nil {
-		if info, err := os.Stat(deps); err == nil && info.IsDir() {
-			s.deps = deps
+	o.Platform = o.Toolchain.Platform()
+	if len(m.Requires)+len(m.BuildRequires) > 0 {
+		p, err := a.project(dir)
+		if err != nil {
+			return err
 		}
+		res, err := p.resolve(ctx, resolveOptions{})
+		if err != nil {
+			return err
+		}
+		o.Project, o.Lock, b.lock = p.dir, res.lock, res.lock
 	}
-	return s.run(ctx)
+	return install.Make(ctx, store, o, install.Made{
+		Packed: packed, Traits: traits, Shared: b.linkage == compat.Shared,
+		CFlags: strings.Fields(os.Getenv("CFLAGS")), CXXFlags: strings.Fields(os.Getenv("CXXFLAGS")),
+	}, use)
+}
+
+// traitsOf returns every trait with its value: the one asked for, else its
+// default.
+func traitsOf(m *clyde.Manifest, want compat.Want) map[string]string {
+	all := map[string]string{}
+	for _, t := range m.Traits {
+		all[t.Name] = cmp.Or(want.Traits[t.Name], t.Default)
+	}
+	return all
 }
 
 // facts says what the files in prefix are, as far as they tell, and how they
 // were made.
-func (b *buildRun) facts(ctx context.Context, dir, prefix string, packed *artifact.Packed, m *clyde.Manifest, want compat.Want) (*compat.Facts, error) {
-	f := &compat.Facts{Schema: compat.Version, Language: cmp.Or(m.Language, compat.C), SourceDigest: packed.Layers[0].Descriptor.Digest.String(), Traits: map[string]string{}}
+func (b *buildRun) facts(ctx context.Context, dir, prefix string, packed *artifact.Packed, m *clyde.Manifest, traits map[string]string) (*compat.Facts, error) {
+	f := &compat.Facts{Schema: compat.Version, Language: cmp.Or(m.Language, compat.C), SourceDigest: packed.Layers[0].Descriptor.Digest.String(), Traits: traits}
 	for _, t := range m.Traits {
-		f.Traits[t.Name] = t.Default
-		if v, ok := want.Traits[t.Name]; ok {
-			f.Traits[t.Name] = v
-		}
 		if t.ABI {
 			f.ABITraits = append(f.ABITraits, t.Name)
 		}
@@ -212,20 +227,24 @@ func (b *buildRun) facts(ctx context.Context, dir, prefix string, packed *artifa
 		return nil, err
 	}
 	report.Fill(f)
-	if err := b.deps(dir, f); err != nil {
+	if err := b.deps(dir, m, f); err != nil {
 		return nil, err
 	}
 	return f, report.Check(f)
 }
 
-// deps lists what the lock file says the package was built with.
-func (b *buildRun) deps(dir string, f *compat.Facts) error {
-	p, err := b.app.project(dir)
-	if err != nil || p.lock == nil {
-		return err
+// deps lists what the package was built with: what was chosen for the build,
+// or of one that was installed by another tool what the lock file says.
+func (b *buildRun) deps(dir string, m *clyde.Manifest, f *compat.Facts) error {
+	if b.lock == nil && len(m.Requires) > 0 {
+		p, err := b.app.project(dir)
+		if err != nil || p.lock == nil {
+			return err
+		}
+		b.lock = p.lock
 	}
-	for name, q := range p.lock.Packages {
-		for _, r := range p.manifest.Requires {
+	for _, r := range m.Requires {
+		for name, q := range b.lock.Packages {
 			if r.Name == name.String() {
 				f.Deps = append(f.Deps, compat.Dep{Name: r.Name, Version: q.Version.String()})
 			}
@@ -279,78 +298,17 @@ func splitDebug(ctx context.Context, prefix, debug string) (string, error) {
 	return found, nil
 }
 
-// subject finds the published version that a build is of, which must be of
-// the same source.
-func (a *app) subject(ctx context.Context, name clyde.Name, version, source string) (ocispec.Descriptor, error) {
-	s, err := a.site(ctx)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	if err := a.exchange(ctx, s, name); err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	oc, err := a.oci(s.at)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	d, err := oc.Resolve(ctx, s.at.repo(name), version)
-	if errors.Is(err, clyde.ErrNotFound) {
-		return d, clyde.Errorf(clyde.ErrNotFound, "%s %s is not published, and a build belongs to a version that is", name, version).WithCode("version_unknown").
-			Fix("clyde publish")
-	}
-	if err != nil {
-		return d, err
-	}
-	payload, _, err := oc.Manifest(ctx, s.at.repo(name), d.Digest)
-	if err != nil {
-		return d, err
-	}
-	m, err := artifact.ParsePackage(payload)
-	if err != nil {
-		return d, err
-	}
-	if have := m.Source.Digest.String(); have != source {
-		return d, clyde.Errorf(clyde.ErrConflict, "the build is of the source %s; %s %s was published from %s", source, name, version, have).WithCode("source_differs").
-			Fix("build from the tree that was published: clyde pull %s@%s", name, version).Fix("or raise version in package.yaml and publish that")
-	}
-	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, nil
-}
-
-// attach pushes a build under its tag.
-func (a *app) attach(ctx context.Context, build *artifact.Packed, tag string) error {
-	s, err := a.site(ctx)
-	if err != nil {
-		return err
-	}
-	if err := a.needLogin(ctx, s); err != nil {
-		return err
-	}
-	oc, err := a.oci(s.at)
-	if err != nil {
-		return err
-	}
-	err = a.push(ctx, oc, s.at.repo(build.Name), build, []string{tag})
-	if err == nil && s.hasAPI {
-		return a.until(ctx, tag, func(ctx context.Context, c *client.Client) (bool, error) {
-			all, err := c.Builds(ctx, build.Name, build.Version.String())
-			return slices.ContainsFunc(all, func(b client.Build) bool { return b.Digest == build.Descriptor.Digest.String() }), err
-		})
-	}
-	if e := clyde.AsError(err); e != nil && (e.Code == "version_exists" || strings.Contains(e.Msg, "version_exists")) {
-		return clyde.Errorf(clyde.ErrConflict, "%s", e.Msg).WithCode("version_exists").Because(err).
-			Fix("nothing: there is a build for this kind of machine already (clyde builds %s)", build.Name)
-	}
-	return err
-}
-
-func (a *app) showBuilt(build *artifact.Packed, f *compat.Facts, tag, layout string) error {
-	out := builtJSON{
-		Name: build.Name.String(), Version: build.Version.String(), Tag: tag, ABIID: f.ABIID(), Digest: build.Descriptor.Digest.String(),
-		Layout: layout, Published: layout == "", Facts: f,
-	}
+func describeBuild(build *artifact.Packed, f *compat.Facts, tag string) builtJSON {
+	out := builtJSON{Name: build.Name.String(), Version: build.Version.String(), Tag: tag, ABIID: f.ABIID(), Digest: build.Descriptor.Digest.String(), Facts: f}
 	for _, l := range build.Layers {
 		out.Size += l.Descriptor.Size
 	}
+	return out
+}
+
+func (a *app) showBuilt(build *artifact.Packed, f *compat.Facts, tag, layout string) error {
+	out := describeBuild(build, f, tag)
+	out.Layout, out.Published = layout, layout == ""
 	if a.json {
 		return a.emit("build", out)
 	}

@@ -34,6 +34,7 @@ type publication struct {
 	legacy bool
 	dryRun bool
 	noWait bool
+	builds []string // image layouts that clyde build wrote
 
 	signer signing.Signer // nil where nobody signs
 }
@@ -49,6 +50,7 @@ type published struct {
 	Key        string          `json:"key_fingerprint,omitempty"` // where a key signed
 	SignedBy   string          `json:"signed_by,omitempty"`
 	Signatures []digest.Digest `json:"signatures,omitempty"`
+	Builds     []builtJSON     `json:"builds,omitempty"` // attached
 }
 
 func newPublish(a *app) *cobra.Command {
@@ -60,8 +62,9 @@ func newPublish(a *app) *cobra.Command {
 			"the same content again succeeds and changes nothing; other content under a version that exists is a\n" +
 			"conflict (exit status 10). With --sign or --key the signature is there before the version is visible.\n" +
 			"Without a key, --sign asks the CI provider, or somebody at a browser, to vouch for who signs.\n" +
-			"--dry-run does everything but send, and asks the registry, where it can be reached, whether it would fit.",
-		Example: "  clyde publish\n  clyde publish --dry-run\n  clyde publish --key cosign.key path/to/package\n  clyde publish --archive v1.4.0.tar.gz",
+			"--dry-run does everything but send, and asks the registry, where it can be reached, whether it would fit.\n" +
+			"--build attaches binary builds that clyde build wrote, signed as the version is.",
+		Example: "  clyde publish\n  clyde publish --dry-run\n  clyde publish --build zlib-1.3.1_0123456789abcdef.build\n  clyde publish --key cosign.key path/to/package\n  clyde publish --archive v1.4.0.tar.gz",
 		Args:    wants(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
@@ -77,6 +80,7 @@ func newPublish(a *app) *cobra.Command {
 	f.BoolVar(&p.sign, "sign", false, "sign: with the key from CLYDE_KEY or the configuration, else as whom the CI provider vouches for")
 	f.BoolVar(&p.legacy, "legacy", false, "also write the sha256-….sig tag that cosign before v3 looks for")
 	f.BoolVar(&p.dryRun, "dry-run", false, "do everything but send it")
+	f.StringArrayVar(&p.builds, "build", nil, "attach the binary build in this directory, which clyde build wrote; may be repeated")
 	f.BoolVar(&p.noWait, "no-wait", false, "do not wait until the registry has indexed the version")
 	return cmd
 }
@@ -103,7 +107,14 @@ func (p *publication) run(ctx context.Context, dir string) error {
 		return err
 	}
 	defer packed.Close()
+	builds, err := loadBuilds(packed, p.builds)
+	if err != nil {
+		return err
+	}
 	out := published{packedJSON: describe(packed), DryRun: p.dryRun}
+	for _, b := range builds {
+		out.Builds = append(out.Builds, describeBuild(b.Packed, b.facts, b.tag))
+	}
 	s, err := a.site(ctx)
 	if p.dryRun && errors.Is(err, clyde.ErrUnavailable) {
 		a.say("%s the registry could not be asked: %s", a.paint(a.stderr, yellow, "warning:"), clean(err.Error()))
@@ -144,8 +155,18 @@ func (p *publication) run(ctx context.Context, dir string) error {
 	if err := p.send(ctx, s, packed, p.signer, &out); err != nil {
 		return err
 	}
+	var tags []string
+	for i, b := range builds {
+		if err := a.pushBuild(ctx, s, b.Packed, b.tag, p.signer, p.legacy); err != nil {
+			return err
+		}
+		out.Builds[i].Published, tags = true, append(tags, b.tag)
+	}
 	if s.hasAPI && !p.noWait {
 		if err := a.waitVisible(ctx, packed); err != nil {
+			return err
+		}
+		if err := a.waitBuilds(ctx, packed.Name, packed.Version.String(), tags); err != nil {
 			return err
 		}
 		out.Searchable = true
@@ -384,10 +405,17 @@ func (p *publication) report(out published, packed *artifact.Packed) error {
 	default:
 		a.say("published %s", what)
 	}
+	if n := len(out.Builds); n > 0 {
+		verb := map[bool]string{false: "attached", true: "would attach"}[p.dryRun]
+		a.say("%s %s", verb, plural(n, "build"))
+	}
 	if out.SignedBy != "" {
 		a.say("signed by %s", clean(out.SignedBy))
 	}
 	rows := [][2]string{{"reference", out.Reference}, {"digest", out.Digest}}
+	for _, b := range out.Builds {
+		rows = append(rows, [2]string{"build", b.Tag})
+	}
 	if out.Page != "" {
 		rows = append(rows, [2]string{"page", out.Page})
 	}

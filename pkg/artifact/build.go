@@ -151,7 +151,9 @@ func packTree(ctx context.Context, dir, top string, s *spool, epoch time.Time, m
 
 func (p *Packed) assembleBuild(o BuildOptions) (err error) {
 	om := imageManifest()
-	om.ArtifactType, om.Subject, om.Config = TypeBuild, &o.Subject, p.Config.Descriptor
+	// No more of the subject than names it: the bytes are the same whoever found it.
+	subject := ocispec.Descriptor{MediaType: o.Subject.MediaType, Digest: o.Subject.Digest, Size: o.Subject.Size}
+	om.ArtifactType, om.Subject, om.Config = TypeBuild, &subject, p.Config.Descriptor
 	om.Layers = []ocispec.Descriptor{}
 	for _, l := range p.Layers {
 		om.Layers = append(om.Layers, l.Descriptor)

@@ -195,13 +195,16 @@ func (m *meter) dynamic(e *elf.File) error {
 	if err := m.needs(libs); err != nil {
 		return err
 	}
-	versions, err := e.DynamicVersionNeeds()
-	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
-		return err
-	}
-	for _, v := range versions {
-		for _, d := range v.Needs {
-			m.version(d.Dep)
+	// A library that asks nobody for a version has no table of them.
+	if e.SectionByType(elf.SHT_GNU_VERSYM) != nil {
+		versions, err := e.DynamicVersionNeeds()
+		if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+			return err
+		}
+		for _, v := range versions {
+			for _, d := range v.Needs {
+				m.version(d.Dep)
+			}
 		}
 	}
 	symbols, err := e.DynamicSymbols()

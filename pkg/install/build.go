@@ -36,9 +36,19 @@ const tailLines = 20
 
 // Build types, as CMake calls them.
 const (
-	Release = "Release"
-	Debug   = "Debug"
+	Release        = "Release"
+	Debug          = "Debug"
+	RelWithDebInfo = "RelWithDebInfo"
+	MinSizeRel     = "MinSizeRel"
 )
+
+// buildTypes is what the build types are to compilers and to Meson.
+var buildTypes = map[string]struct{ flags, meson string }{
+	Release:        {"-O2 -DNDEBUG", "release"},
+	Debug:          {"-O0 -g", "debug"},
+	RelWithDebInfo: {"-O2 -g -DNDEBUG", "debugoptimized"},
+	MinSizeRel:     {"-Os -DNDEBUG", "minsize"},
+}
 
 // ErrBuild is the kind of a build that failed.
 var ErrBuild = errors.New("build failed")
@@ -164,19 +174,15 @@ func (b *builder) environment() error {
 		return err
 	}
 	prefixes, pc = append([]string{filepath.Join(deps, "cmake")}, prefixes...), append([]string{filepath.Join(deps, "lib", "pkgconfig")}, pc...)
-	opt := "-O2 -DNDEBUG"
-	if b.in.o.BuildType == Debug {
-		opt = "-O0 -g"
-	}
 	// Debug information and __FILE__ do not tell where the package was built.
-	flags := opt + " -fPIC -ffile-prefix-map=" + b.scratch + "=/" + b.p.name.Base
+	flags := []string{buildTypes[b.in.o.BuildType].flags, "-fPIC", "-ffile-prefix-map=" + b.scratch + "=/" + b.p.name.Base}
 	home, list := filepath.Join(b.scratch, "home"), string(os.PathListSeparator)
 	set := [][2]string{
 		{"PATH", strings.Join(append(bin, os.Getenv("PATH")), list)},
 		{"HOME", home}, {"TMPDIR", home}, {"TEMP", home}, {"TMP", home}, {"LC_ALL", "C.UTF-8"}, {"TZ", "UTC"},
 		{"SOURCE_DATE_EPOCH", "0"}, {"ZERO_AR_DATE", "1"},
 		{"CC", b.in.o.Toolchain.CC}, {"CXX", b.in.o.Toolchain.CXX}, {"AR", b.in.o.Toolchain.AR},
-		{"CFLAGS", flags}, {"CXXFLAGS", flags}, {"CPPFLAGS", strings.Join(cpp, " ")}, {"LDFLAGS", strings.Join(ld, " ")},
+		{"CFLAGS", words(flags, b.in.cflags)}, {"CXXFLAGS", words(flags, b.in.cxxflags)}, {"CPPFLAGS", strings.Join(cpp, " ")}, {"LDFLAGS", strings.Join(ld, " ")},
 		{"CMAKE_PREFIX_PATH", strings.Join(prefixes, list)}, {"PKG_CONFIG_PATH", strings.Join(pc, list)},
 		{"http_proxy", noProxy}, {"https_proxy", noProxy}, {"HTTP_PROXY", noProxy}, {"HTTPS_PROXY", noProxy}, {"ALL_PROXY", noProxy},
 	}
@@ -196,6 +202,8 @@ func (b *builder) environment() error {
 	slices.Sort(b.env)
 	return nil
 }
+
+func words(lists ...[]string) string { return strings.Join(slices.Concat(lists...), " ") }
 
 // noProxy is an address where nothing listens: the discard port, which no
 // system serves any more.

@@ -116,6 +116,8 @@ type installer struct {
 	byName map[clyde.Name]*pkg
 	order  []*pkg // those that others need first
 	signed map[clyde.Name]string
+
+	cflags, cxxflags []string // the user's own, with which everything is compiled
 }
 
 // Run makes the deps folder hold what the lock file says, for one platform, and
@@ -164,6 +166,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.BuildType == "" {
 		o.BuildType = Release
+	}
+	if o.Jobs <= 0 {
+		o.Jobs = runtime.NumCPU()
 	}
 	if o.Begin == nil {
 		o.Begin = func(string, int64) (func(int64), func(bool)) { return func(int64) {}, func(bool) {} }
@@ -336,6 +341,7 @@ func (in *installer) key(p *pkg) string {
 		Toolchain       Toolchain
 		BuildType       string
 		Traits          map[string]string `json:",omitempty"`
+		Flags           []string          `json:",omitempty"`
 		Deps            []dep
 	}{Format: keyFormat, Name: p.name, Archive: p.archive.Digest.String(), Config: sumBytes(p.config), Traits: p.locked.Traits}
 	switch {
@@ -345,6 +351,9 @@ func (in *installer) key(p *pkg) string {
 	default:
 		doc.System = p.manifest.Build.System
 		doc.Platform, doc.Toolchain, doc.BuildType = in.o.Platform, in.o.Toolchain, in.o.BuildType
+		if len(in.cflags)+len(in.cxxflags) > 0 {
+			doc.Flags = slices.Concat(in.cflags, []string{"c++:"}, in.cxxflags)
+		}
 		for _, d := range slices.Concat(p.deps, p.tools) {
 			doc.Deps = append(doc.Deps, dep{d.name.String(), in.key(d)})
 		}
@@ -362,9 +371,6 @@ func sumBytes(b []byte) string {
 // that do not need each other, with as many compilers in all as Jobs says.
 func (in *installer) buildAll(ctx context.Context) error {
 	jobs := in.o.Jobs
-	if jobs <= 0 {
-		jobs = runtime.NumCPU()
-	}
 	for _, level := range in.levels() {
 		compiled := 0
 		for _, p := range level {

@@ -145,7 +145,7 @@ func (b *builder) flagsFor(all map[string][]string, cxx bool, key string) []stri
 
 func (b *builder) compileFlags(cxx bool) []string {
 	m := b.p.manifest
-	args := strings.Fields(b.lookup("CFLAGS"))
+	args := strings.Fields(b.lookup(choose(cxx, "CXXFLAGS", "CFLAGS")))
 	if cxx && m.Standard.CXX != "" {
 		args = append(args, "-std=c++"+m.Standard.CXX)
 	}
@@ -204,7 +204,11 @@ func (b *builder) link(ctx context.Context, objects []string, cxx bool) error {
 	if err != nil {
 		return err
 	}
-	var args []string
+	args := b.in.cflags // -fsanitize and -stdlib are the linker's, too
+	if cxx {
+		args = b.in.cxxflags
+	}
+	args = slices.Clone(args)
 	out := filepath.Join(to, base)
 	if !program {
 		name := "lib" + base + choose(b.in.o.Platform.OS == "macos", ".dylib", ".so")

@@ -25,12 +25,13 @@ type Origin struct {
 
 // pkg is one package on its way into the project.
 type pkg struct {
-	name   clyde.Name
-	locked *resolve.LockedPackage
-	deps   []*pkg // what it needs to be built and linked, by name; private ones too
-	tools  []*pkg // build_requires
-	direct bool   // required by the project itself
-	linked bool   // goes into the deps folder; else only others are built with it
+	name     clyde.Name
+	locked   *resolve.LockedPackage
+	deps     []*pkg // what it needs to be built and linked, by name; private ones too
+	tools    []*pkg // build_requires
+	direct   bool   // required by the project itself
+	asShared bool   // built as a shared library, whatever its traits say
+	linked   bool   // goes into the deps folder; else only others are built with it
 
 	config   []byte // package.yaml
 	manifest *clyde.Manifest
@@ -173,27 +174,7 @@ func (in *installer) packLocal(ctx context.Context, p *pkg) error {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
 	defer packed.Close()
-	keep := func(b artifact.Blob) error {
-		r, err := b.Open()
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		return in.store.keep(b.Descriptor, r)
-	}
-	r, err := packed.Config.Open()
-	if err != nil {
-		return err
-	}
-	p.config, err = io.ReadAll(r)
-	if err := errors.Join(err, r.Close()); err != nil {
-		return err
-	}
-	p.archive = packed.Layers[0].Descriptor
-	if err := keep(packed.Layers[0]); err != nil {
-		return err
-	}
-	return p.parse()
+	return in.take(p, packed)
 }
 
 // keep stores a blob that was made here.

@@ -56,7 +56,7 @@ func (in *installer) system(p *pkg, tree *Entry) (system, error) {
 }
 
 // shared reports whether the package was asked for as a shared library.
-func (b *builder) shared() bool { return b.p.locked.Traits["shared"] == "true" }
+func (b *builder) shared() bool { return b.p.asShared || b.p.locked.Traits["shared"] == "true" }
 
 func choose(yes bool, a, b string) string {
 	if yes {
@@ -121,7 +121,7 @@ func (b *builder) meson(ctx context.Context) error {
 	build := filepath.Join(b.scratch, "build")
 	args := []string{
 		"setup", build, b.src, "--prefix=" + b.prefix, "--libdir=lib", "--wrap-mode=nodownload",
-		"--buildtype=" + choose(b.in.o.BuildType == Debug, "debug", "release"),
+		"--buildtype=" + buildTypes[b.in.o.BuildType].meson,
 		"--default-library=" + choose(b.shared(), "shared", "static"), "-Db_staticpic=true",
 		"--cmake-prefix-path=" + strings.Join(filepath.SplitList(b.lookup("CMAKE_PREFIX_PATH")), ","),
 	}
