@@ -68,7 +68,7 @@ sigstore: ## run a sigstore on this machine, for trying by hand
 test/toolchains: ## packages installed, built, linked and run with gcc, clang, CMake, Ninja, Meson, make and pkg-config
 	CLYDE_TEST_TOOLCHAINS=1 go test -count=1 -timeout 30m -run '^TestToolchains' ./...
 
-test/all: test/clients test/browser test/sigstore build ## what CI runs after make test
+test/all: test/clients test/toolchains test/browser test/sigstore build ## what CI runs after make test
 	DEMO_EXIT=1 ./deploy/demo.sh
 
 bench: ## side by side with plain distribution; one line a figure
