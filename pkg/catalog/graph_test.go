@@ -3,8 +3,11 @@ package catalog_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
+	"github.com/clydepm/clyde-registry/pkg/resolve/resolvetest"
 )
 
 func requires(deps ...string) string {
@@ -135,4 +139,44 @@ func TestDependentsByWayOfOthers(t *testing.T) {
 			t.Errorf("%+v: %v; want ErrInvalid", q, err)
 		}
 	}
+}
+
+// TestWholeReal: everything that any port of vcpkg needs, and whom a change of
+// zlib reaches.
+func TestWholeReal(t *testing.T) {
+	t.Parallel()
+	src, _ := resolvetest.Ports(t)
+	for n, cs := range src { // their newest versions: the graph, without its history
+		src[n] = cs[:1]
+	}
+	w := newWorld(t)
+	seed(t, w.db, src)
+	var largest int
+	var slowest time.Duration
+	names := slices.SortedFunc(maps.Keys(src), func(a, b clyde.Name) int { return strings.Compare(a.String(), b.String()) })
+	for i, n := range names {
+		if i%10 > 0 {
+			continue
+		}
+		began := time.Now()
+		got, err := w.Whole(t.Context(), nobody, catalog.Ref{Name: n})
+		if err != nil {
+			if _, ok := resolve.IsUnsatisfiable(err); ok {
+				continue
+			}
+			t.Fatalf("%s: %v", n, err)
+		}
+		largest, slowest = max(largest, len(got.Packages)), max(slowest, time.Since(began))
+		if got.Sizes.Packages != len(got.Packages) || len(got.Licenses.Packages) != len(got.Packages) || len(got.Licenses.Conflicts) > 0 {
+			t.Errorf("%s: %d packages, sizes of %d, conflicts %v", n, len(got.Packages), got.Sizes.Packages, got.Licenses.Conflicts)
+		}
+	}
+	zlib := names[slices.IndexFunc(names, func(n clyde.Name) bool { return n.Base == "zlib" })]
+	began := time.Now()
+	direct, err1 := w.Dependents(t.Context(), nobody, zlib, catalog.DependentsQuery{Limit: 10_000})
+	all, err2 := w.Dependents(t.Context(), nobody, zlib, catalog.DependentsQuery{Limit: 10_000, Transitive: true})
+	if err1 != nil || err2 != nil || len(all.Items) <= len(direct.Items) || all.Truncated {
+		t.Errorf("dependents of %s: %d direct, %d in all, %v, %v", zlib, len(direct.Items), len(all.Items), err1, err2)
+	}
+	t.Logf("largest %d packages, slowest %s; %d dependents of zlib, %d in all, %s", largest, slowest, len(direct.Items), len(all.Items), time.Since(began))
 }

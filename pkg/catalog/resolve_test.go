@@ -26,8 +26,13 @@ func seed(t testing.TB, db *store.DB, src resolve.Memory) {
 		latest := slices.MaxFunc(cs, func(a, b resolve.Candidate) int { return clyde.Compare(a.Version, b.Version) }).Version.String()
 		for _, c := range cs {
 			v := clyde.ManifestView{Name: name.String(), Version: c.Version.String(), License: "MIT"}
+			var reqs []store.Requirement
 			for _, q := range c.Requires {
 				r := clyde.RequirementView{Name: q.Name.String(), Range: q.Range.String(), Traits: q.Traits, When: q.When.String(), Optional: q.Optional, Visibility: "public"}
+				reqs = append(reqs, store.Requirement{
+					Repo: name.Repo(), VersionKey: c.Version.Canonical(), Version: v.Version, Kind: string(q.Kind), Target: q.Name.Repo(),
+					Range: r.Range, Optional: r.Optional, Latest: v.Version == latest,
+				})
 				if q.Kind == resolve.Build {
 					v.BuildRequires = append(v.BuildRequires, r)
 				} else {
@@ -46,7 +51,7 @@ func seed(t testing.TB, db *store.DB, src resolve.Memory) {
 			err = db.SaveRelease(t.Context(), store.Package{Repo: name.Repo(), Latest: latest, Versions: len(cs), Signed: "unsigned"}, store.Release{
 				Repo: name.Repo(), VersionKey: c.Version.Canonical(), Version: c.Version.String(), Digest: digest, Source: digest, SourceSize: 1,
 				Signed: "unsigned", State: "visible", Manifest: manifest,
-			}, nil, store.Change{})
+			}, reqs, store.Change{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -122,9 +122,10 @@ type picture struct {
 }
 
 type box struct {
-	X, Y, TextX, NameY, VersionY int
-	Name, Label, Version         string
-	Root                         bool
+	X, Y, Width, Height    int
+	TextX, NameY, VersionY int
+	Name, Label, Version   string
+	Root                   bool
 }
 
 func draw(root string, w *catalog.Whole) *picture {
@@ -150,7 +151,7 @@ func draw(root string, w *catalog.Whole) *picture {
 		if rs := []rune(label); len(rs) > maxLabel {
 			label = string(rs[:maxLabel-1]) + "…"
 		}
-		b := box{X: x, Y: y, TextX: x + 10, NameY: y + 15, VersionY: y + 28, Name: n, Label: label, Version: version[n], Root: n == root}
+		b := box{X: x, Y: y, Width: boxWidth, Height: boxHeight, TextX: x + 10, NameY: y + 15, VersionY: y + 28, Name: n, Label: label, Version: version[n], Root: n == root}
 		at[n] = b
 		pic.Boxes = append(pic.Boxes, b)
 		pic.Width, pic.Height = max(pic.Width, x+boxWidth+margin), max(pic.Height, y+boxHeight+margin)
