@@ -184,6 +184,9 @@ func (p *project) request(o resolveOptions) resolve.Request {
 // is, and no registry is asked; else versions in it stay where they can. Nothing
 // is written.
 func (p *project) resolve(ctx context.Context, o resolveOptions) (*resolution, error) {
+	if err := p.a.bound(p.lock); err != nil {
+		return nil, err
+	}
 	req := p.request(o)
 	if o.locked || o.frozen {
 		switch {
@@ -286,10 +289,38 @@ func oneRegistry(ctx context.Context, src *sparse.Source, lock *resolve.Lock, so
 			return err
 		}
 		if host != was.Registry {
-			return clyde.Errorf(clyde.ErrConflict, "%s is locked from %s, and @%s comes from %s now", now.Name, was.Registry, now.Name.Namespace, host).
-				WithCode("registry_changed").
-				Fix("clyde config set %s%s ADDRESS, if it still comes from there", bindingPrefix, now.Name.Namespace).
-				Fix("remove %s from %s, if it moved", now.Name, lockName)
+			return registryChanged(now.Name, was.Registry, host)
+		}
+	}
+	return nil
+}
+
+func registryChanged(name clyde.Name, was, now string) error {
+	return clyde.Errorf(clyde.ErrConflict, "%s is locked from %s, and @%s comes from %s now", name, was, name.Namespace, now).
+		WithCode("registry_changed").
+		Fix("clyde config set %s%s ADDRESS, if it still comes from there", bindingPrefix, name.Namespace).
+		Fix("remove %s from %s, if it moved", name, lockName)
+}
+
+// bound refuses a lock file by which a package comes from another registry than
+// the one that the user bound its namespace to: whoever wrote it, the user has
+// decided otherwise.
+func (a *app) bound(lock *resolve.Lock) error {
+	if lock == nil || len(a.settings.Registries) == 0 {
+		return nil
+	}
+	for _, name := range lock.Names() {
+		was := lock.Packages[name]
+		to := a.settings.Registries[name.Namespace]
+		if to == "" || was.Registry == "" {
+			continue
+		}
+		at, err := parseAddress(to)
+		if err != nil {
+			return err
+		}
+		if at.host != was.Registry {
+			return registryChanged(name, was.Registry, at.host)
 		}
 	}
 	return nil

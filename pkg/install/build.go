@@ -100,7 +100,7 @@ func (in *installer) compile(ctx context.Context, p *pkg, jobs int, key, files s
 	if err != nil {
 		return err
 	}
-	if b.log, err = openLog(in.store.path("logs", fmt.Sprintf("%s-%s-%s.log", p.name.Base, p.locked.Version, key[:8])), in.o.Log); err != nil {
+	if b.log, err = openLog(in.store.path("logs", fmt.Sprintf("%s-%s-%s.log", p.name.Base, p.locked.Version, key[:8])), in.o.maxLog, in.o.Log); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.log.f.Close()) }()
@@ -108,7 +108,7 @@ func (in *installer) compile(ctx context.Context, p *pkg, jobs int, key, files s
 		return err
 	}
 	in.o.Say("building %s with %s", p, system.name)
-	ctx, cancel := context.WithTimeout(ctx, MaxBuildTime)
+	ctx, cancel := context.WithTimeout(ctx, in.o.maxTime)
 	defer cancel()
 	if err := system.build(b, ctx); err != nil {
 		return err
@@ -231,15 +231,16 @@ func (b *builder) run(ctx context.Context, dir, tool string, args ...string) err
 	ownGroup(cmd)
 	fmt.Fprintf(b.log, "$ %s\n", strings.Join(append([]string{tool}, args...), " "))
 	err = cmd.Run()
+	endGroup(cmd) // what it started does not outlive it
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return b.failed(fmt.Sprintf("%s took longer than %s", filepath.Base(tool), MaxBuildTime), err)
+		return b.failed(fmt.Sprintf("%s took longer than %s", filepath.Base(tool), b.in.o.maxTime), err)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case b.log.full():
-		return b.failed(fmt.Sprintf("%s printed more than %d MiB", filepath.Base(tool), MaxBuildLog>>20), err)
+		return b.failed(fmt.Sprintf("%s printed more than %d bytes", filepath.Base(tool), b.in.o.maxLog), err)
 	}
 	return b.failed(fmt.Sprintf("%s failed: %v", filepath.Base(tool), err), err)
 }
@@ -424,15 +425,16 @@ type buildLog struct {
 	f    *os.File
 	also io.Writer
 	n    int64
+	max  int64  // bytes
 	last []byte // the end of what was written
 }
 
-func openLog(path string, also io.Writer) (*buildLog, error) {
+func openLog(path string, limit int64, also io.Writer) (*buildLog, error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	return &buildLog{f: f, also: also}, nil
+	return &buildLog{f: f, max: limit, also: also}, nil
 }
 
 // maxTail bounds what tail looks at, in bytes: twenty long lines.
@@ -444,7 +446,7 @@ var errLogFull = errors.New("too much output")
 func (l *buildLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.n += int64(len(p)); l.n > MaxBuildLog {
+	if l.n += int64(len(p)); l.n > l.max {
 		return 0, errLogFull
 	}
 	if l.last = append(l.last, p...); len(l.last) > maxTail {
@@ -461,7 +463,7 @@ func (l *buildLog) Write(p []byte) (int, error) {
 func (l *buildLog) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.n > MaxBuildLog
+	return l.n > l.max
 }
 
 func (l *buildLog) tail() []string {

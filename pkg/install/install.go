@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -78,6 +79,9 @@ type Options struct {
 	// silence.
 	Say func(format string, args ...any)
 	Log io.Writer // output of builds as it comes, one build at a time; nil: only to their logs
+
+	maxTime time.Duration // MaxBuildTime, but in tests
+	maxLog  int64         // MaxBuildLog, but in tests
 }
 
 // Result is what an installation did.
@@ -169,6 +173,12 @@ func (o *Options) setDefaults() {
 	}
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.NumCPU()
+	}
+	if o.maxTime == 0 {
+		o.maxTime = MaxBuildTime
+	}
+	if o.maxLog == 0 {
+		o.maxLog = MaxBuildLog
 	}
 	if o.Begin == nil {
 		o.Begin = func(string, int64) (func(int64), func(bool)) { return func(int64) {}, func(bool) {} }
