@@ -111,7 +111,8 @@ func TestPrivate(t *testing.T) {
 	for _, who := range [][]string{nil, bearer(stranger)} {
 		for _, suffix := range []string{
 			"", "/versions", "/versions/1.0.0", "/versions/latest", "/versions/1.0.0/manifest", "/versions/1.0.0/readme", "/versions/1.0.0/files",
-			"/versions/1.0.0/files/README.md", "/versions/1.0.0/dependencies", "/versions/1.0.0/signatures", "/dependents", "/downloads", "/resolve?range=%5E1",
+			"/versions/1.0.0/files/README.md", "/versions/1.0.0/dependencies", "/versions/1.0.0/dependencies?transitive=true", "/versions/1.0.0/signatures",
+			"/dependents", "/dependents?transitive=true&range=%5E1", "/downloads", "/resolve?range=%5E1",
 		} {
 			there, absent := e.get("/api/v1/packages/acme/secret"+suffix, who...), e.get("/api/v1/packages/acme/absent"+suffix, who...)
 			got := strings.ReplaceAll(string(there.body), "secret", "absent")

@@ -58,7 +58,7 @@ func (s *Web) whole(r request, ref catalog.Ref) (*wholePart, error) {
 	p.Tree = g.grow(w.Direct)
 	p.Cut = g.left < 0
 	if len(w.Packages) <= maxDrawn {
-		p.Picture = draw(ref.Name.String(), &w)
+		p.Picture = draw(ref, &w)
 	}
 	return p, nil
 }
@@ -128,14 +128,15 @@ type box struct {
 	Root                   bool
 }
 
-func draw(root string, w *catalog.Whole) *picture {
+func draw(ref catalog.Ref, w *catalog.Whole) *picture {
+	root := ref.Name.String()
 	next := map[string][]resolve.EdgeView{root: w.Direct}
 	for _, p := range w.Packages {
 		next[p.Name] = p.Dependencies
 	}
 	column := columns(root, next, len(w.Packages))
 	names := []string{root}
-	version := map[string]string{}
+	version := map[string]string{root: ref.Version}
 	for _, p := range w.Packages {
 		names = append(names, p.Name)
 		version[p.Name] = p.Version
