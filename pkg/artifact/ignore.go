@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
@@ -34,8 +36,9 @@ const (
 var versionControl = []string{".git", ".hg", ".svn", ".bzr", "CVS"}
 
 // buildMarks are the files that make the directory they lie in a build
-// directory (or a cache: see https://bford.info/cachedir/).
-var buildMarks = []string{"CMakeCache.txt", "CACHEDIR.TAG"}
+// directory, a cache (see https://bford.info/cachedir/), or an OCI image layout,
+// which "clyde build" and "clyde pack --layout" leave beside the source.
+var buildMarks = []string{"CMakeCache.txt", "CACHEDIR.TAG", ocispec.ImageLayoutFile}
 
 // installed is where Clyde installs dependencies. It comes before the lines of
 // IgnoreFile, so that "!/deps/" there packs a directory of that name.

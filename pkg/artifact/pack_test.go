@@ -278,6 +278,7 @@ func TestPackChooses(t *testing.T) {
 		{"version control", "", "", ".git/a x/.git .gitignore CVS/a .svn/b .hg/c .bzr/d", ".gitignore"},
 		{"version control stays out", "!.git/", "", ".git/a b", "b"},
 		{"build directory", "", "", "build/CMakeCache.txt build/a.o b/c/CACHEDIR.TAG b/c/d b/e", "b/e"},
+		{"OCI image layout", "", "", "z-1.0_0.build/oci-layout z-1.0_0.build/index.json z-1.0_0.build/blobs/sha256/0 b", "b"},
 		{"build directory taken in", "!build/", "", "build/CMakeCache.txt build/a", "build/CMakeCache.txt build/a"},
 
 		{"name anywhere", "a.o", "", "a.o x/a.o x/a.obj", "x/a.obj"},

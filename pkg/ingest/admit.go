@@ -5,6 +5,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -84,7 +85,7 @@ func Refers(tag string) string {
 
 // Admit checks a manifest that is being pushed: permission, strict JSON, that
 // everything it references is in the repository, for a package its package.yaml,
-// name, version and limits, for a build its facts and files; then it reserves
+// name, version, archive and limits, for a build its facts and files; then it reserves
 // the version or the build. The
 // error is a *clyde.Error that says what to mend; nothing is stored then.
 func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, error) {
@@ -136,6 +137,11 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 	}
 	if err := a.checkRefs(ctx, p.Repo, m, blobs); err != nil {
 		return Admission{}, err
+	}
+	if spec != nil {
+		if err := a.checkSource(ctx, p, m.Layers[0], blobs); err != nil {
+			return Admission{}, err
+		}
 	}
 	if err := a.openNamespace(ctx, p); err != nil {
 		return Admission{}, err
@@ -198,6 +204,18 @@ func (a *Admitter) admitPackage(ctx context.Context, p Push, blobs Blobs) (*clyd
 		return nil, err
 	}
 	return spec, nil
+}
+
+// checkSource reads the archive of a package to its end and refuses it where it
+// could not be unpacked: a version is never free again, so that one which nobody
+// can use must not come to be. What is stored already was read before.
+func (a *Admitter) checkSource(ctx context.Context, p Push, source ocispec.Descriptor, blobs Blobs) error {
+	_, err := a.DB.Manifest(ctx, p.Repo, digest.FromBytes(p.Payload).String())
+	if !errors.Is(err, clyde.ErrNotFound) {
+		return err
+	}
+	defer a.lane(source)()
+	return listBlob(ctx, blobs, p.Repo, source)
 }
 
 // fillCommit states what becomes true once the manifest is stored. A package

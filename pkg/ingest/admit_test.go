@@ -91,6 +91,32 @@ func TestAdmitPackages(t *testing.T) {
 	}
 }
 
+// An archive that could not be unpacked is refused while it is pushed, and its
+// version stays free; by digest, too, since a tag may follow.
+func TestAdmitArchives(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ingest.AcceptPackages)
+	for _, tt := range []struct {
+		name, code string
+		src        []byte
+	}{
+		{"no archive", "archive_broken", []byte("no archive")},
+		{"cut short", "archive_broken", archive("a", strings.Repeat("b", 9000))[:60]},
+		{"out of the folder", "path_traversal", archive("../../etc/passwd", "x")},
+		{"absolute", "path_absolute", archive("/etc/passwd", "x")},
+		{"two that are one file", "path_collision", archive("A.h", "", "a.h", "")},
+		{"a file twice", "path_twice", archive("a", "", "a", "")},
+	} {
+		for _, tag := range []string{"", "1.0.0"} {
+			_, err := w.push(admin, "acme/png", tag, manifestYAML("@acme/png", "1.0.0"), tt.src)
+			refused(t, tt.name+" as "+tag, err, clyde.ErrInvalid, tt.code)
+		}
+	}
+	if _, err := w.push(admin, "acme/png", "1.0.0", manifestYAML("@acme/png", "1.0.0"), archive("a", "b")); err != nil {
+		t.Errorf("a good one after all that: %v", err)
+	}
+}
+
 func TestAdmitLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ingest.AcceptPackages)

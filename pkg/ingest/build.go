@@ -23,8 +23,8 @@ import (
 // platforms with a dozen toolchains, twice.
 const MaxBuilds = 256
 
-// measureLanes is how many builds are unpacked and measured at a time, each on
-// a core of its own. Ours.
+// measureLanes is how many archives are read at a time while manifests are
+// admitted, each on a core of its own. Ours.
 const measureLanes = 2
 
 // buildTagRE splits the tag of a build into that of its version and its key.
@@ -215,20 +215,8 @@ func (a *Admitter) roomForBuild(ctx context.Context, repo string, version store.
 // measure reads every file of the build and compares them with its facts. What
 // could not be unpacked is refused as well.
 func (a *Admitter) measure(ctx context.Context, repo string, b built, blobs Blobs) error {
-	lane := int(b.manifest.Tree.Digest.Encoded()[0]) % measureLanes
-	defer a.measuring.Lock(fmt.Sprint(lane))()
-	open := func(d ocispec.Descriptor, read func(io.Reader) error) error {
-		r, err := blobs.Blob(ctx, repo, d)
-		if errors.Is(err, clyde.ErrNotFound) {
-			return unknownBlob(d, repo)
-		}
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		return read(r)
-	}
-	err := open(b.manifest.Tree, func(r io.Reader) error {
+	defer a.lane(b.manifest.Tree)()
+	err := withBlob(ctx, blobs, repo, b.manifest.Tree, func(r io.Reader) error {
 		report, err := artifact.MeasureBuild(r, b.manifest.Tree.MediaType)
 		if err != nil {
 			return err
@@ -238,8 +226,31 @@ func (a *Admitter) measure(ctx context.Context, repo string, b built, blobs Blob
 	if err != nil || b.manifest.Debug == nil {
 		return err
 	}
-	return open(*b.manifest.Debug, func(r io.Reader) error {
-		return artifact.List(r, b.manifest.Debug.MediaType, func(artifact.File, io.Reader) error { return nil })
+	return listBlob(ctx, blobs, repo, *b.manifest.Debug)
+}
+
+// lane waits until the archive may be read, and returns what lets go of that.
+func (a *Admitter) lane(archive ocispec.Descriptor) (unlock func()) {
+	return a.measuring.Lock(fmt.Sprint(int(archive.Digest.Encoded()[0]) % measureLanes))
+}
+
+// withBlob has read read a blob.
+func withBlob(ctx context.Context, blobs Blobs, repo string, d ocispec.Descriptor, read func(io.Reader) error) error {
+	r, err := blobs.Blob(ctx, repo, d)
+	if errors.Is(err, clyde.ErrNotFound) {
+		return unknownBlob(d, repo)
+	}
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return read(r)
+}
+
+// listBlob reads an archive to its end, and fails where it could not be unpacked.
+func listBlob(ctx context.Context, blobs Blobs, repo string, archive ocispec.Descriptor) error {
+	return withBlob(ctx, blobs, repo, archive, func(r io.Reader) error {
+		return artifact.List(r, archive.MediaType, func(artifact.File, io.Reader) error { return ctx.Err() })
 	})
 }
 

@@ -178,10 +178,11 @@ func TestReconcile(t *testing.T) {
 		}
 		late[v] = d
 	}
-	bad, err := w.push(admin, "acme/bad", "1.0.0", manifestYAML("@acme/bad", "1.0.0"), []byte("no archive"))
+	bad, err := w.push(admin, "acme/bad", "1.0.0", manifestYAML("@acme/bad", "1.0.0"), archive("a", "b"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.in.Source = rotten{w.reg, "acme/bad"}
 	w.sign(w.signer(), "@acme/zlib", "1.0.0", digest.Digest(w.release("acme/zlib", "1.0.0").Digest), signing.SignOptions{})
 	if _, err := w.push(admin, "acme/png", "1.0.0", manifestYAML("@acme/png", "1.0.0"), archive("a", "png")); err != nil {
 		t.Fatal(err)

@@ -252,6 +252,9 @@ func (d *Decision) tooFew(rule *Rule, n int) {
 	case n > 0:
 		d.fail(Threshold, "%d of %d authorities have signed it, of %s", n, rule.Require, names(rule))
 		return
+	case worst == signing.StateUnsigned && len(rule.Authorities) == 0:
+		d.fail(Unsigned, "it is not signed, and no key is known that could have")
+		return
 	case worst == signing.StateUnsigned:
 		d.fail(Unsigned, "it is not signed, and %s must have", names(rule))
 		return

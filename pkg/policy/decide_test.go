@@ -210,6 +210,20 @@ func TestTrapStripping(t *testing.T) {
 	want(t, stripped.check(t, head+"policies: [{name: a, packages: [\"acme/*\"], mode: off}]\n", me), policy.Denied, policy.SignerChanged)
 }
 
+// Where nobody is known who could have signed, the reason does not name an
+// empty list.
+func TestNobodyCounts(t *testing.T) {
+	t.Parallel()
+	d, err := policy.Of().Check(t.Context(), newWorld(t).oc, newWorld(t).sub, nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, d, policy.Denied, policy.Unsigned)
+	if got := d.Reasons[0].Text; got != "it is not signed, and no key is known that could have" {
+		t.Errorf("reason %q", got)
+	}
+}
+
 // Trap 12: two names for one person do not make two.
 func TestTrapOnePersonTwoNames(t *testing.T) {
 	t.Parallel()
