@@ -23,7 +23,7 @@ var layer = map[string]int{
 
 	"pkg/strictjson": 5, // of any format
 
-	"pkg/compat":              10, // facts of builds and what fits what; no I/O
+	"pkg/compat":              8,  // facts of builds and what fits what; no I/O
 	"pkg/egress":              10, // asks addresses that somebody else chose
 	"pkg/jobs":                10,
 	"pkg/limits":              10, // counts; knows neither what nor whom

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
@@ -87,6 +88,8 @@ var exampleAnswer = resolve.Answer{
 		{
 			Name: "@acme/zlib", Version: "1.3.1", Registry: "localhost:8080", Digest: exampleDigest, Checksum: exampleDigest, Size: 1_497_445, License: "Zlib",
 			Dependencies: []resolve.EdgeView{}, Signed: "verified",
+			Build:  &resolve.BuildView{ABIID: strings.TrimPrefix(exampleDigest, "sha256:"), Digest: exampleDigest, Platform: "linux-x86_64", Class: "exact"},
+			WhyNot: []resolve.WhyNot{{Digest: exampleDigest, Fact: "libc", Why: "the C library: it needs glibc 2.38; this machine has 2.36"}},
 		},
 	},
 	Steps: 3,
@@ -205,6 +208,8 @@ var requests = map[string]any{
 	"resolve": resolve.Query{
 		Name: "@acme/viewer", Requires: map[string]resolve.Need{"@acme/png": {Version: "^1.6"}, "@acme/zlib": {Version: ">=1.3", Traits: map[string]string{"shared": "false"}}},
 		Platform: &resolve.Platform{OS: "linux", Arch: "x86_64"}, Lock: map[string]resolve.Pin{"@acme/zlib": {Version: "1.3.1", Digest: exampleDigest}},
+		Host: &compat.Host{OS: "linux", Arch: "x86_64", CPU: "x86-64-v3", Libc: compat.HostLibc{Family: "glibc", Version: "2.36"}, Compiler: compat.Compiler{Family: "gcc", Version: "12.2.0"}},
+		Want: &resolve.Wish{Linkage: "static"},
 	},
 	"yank-version":      catalog.YankRequest{Yanked: true, Reason: "security", Text: "CVE-2026-0001; use 1.3.2."},
 	"deprecate-package": catalog.Deprecation{Message: "No longer maintained.", ReplacedBy: "@acme/zlib-ng"},

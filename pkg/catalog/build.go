@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/compat"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -79,4 +81,56 @@ func (c *Catalog) BuildsFor(ctx context.Context, p account.Principal, ref Ref, h
 		out = append(out, Fit{Build: byDigest[v.Candidate.Digest], Class: v.Class, Fact: v.Fact, Why: v.Why})
 	}
 	return out, nil
+}
+
+// chooseBuilds adds to an answer the build of each package that fits the host
+// of the query best, and why the others do not. A build must have been made
+// with what was chosen of its dependencies, so that those are judged first.
+func (c *Catalog) chooseBuilds(ctx context.Context, p account.Principal, q resolve.Query, sol *resolve.Solution, out *resolve.Answer) error {
+	wish := resolve.Wish{}
+	if q.Want != nil {
+		wish = *q.Want
+	}
+	views := make(map[clyde.Name]*resolve.PackageView, len(sol.Packages))
+	for i := range sol.Packages {
+		views[sol.Packages[i].Name] = &out.Packages[i]
+	}
+	lock := resolve.NewLock(sol, nil, nil)
+	for _, name := range lock.Needed(resolve.Want{Platform: q.Platform, Dev: true}) {
+		v := views[name]
+		w := compat.Want{
+			BuildType: wish.BuildType, Linkage: wish.Linkage, AnyLinkage: wish.AnyLinkage, PIC: wish.PIC, Traits: v.Traits, Deps: map[string]compat.Dep{},
+		}
+		if v.Traits["shared"] == "true" {
+			w.Linkage = compat.Shared
+		}
+		for _, e := range lock.Edges(name, resolve.Want{Platform: q.Platform, NoBuild: true}) {
+			d := compat.Dep{Name: views[e.Name].Name, Version: views[e.Name].Version}
+			if b := views[e.Name].Build; b != nil {
+				d.ABIID = b.ABIID
+			}
+			w.Deps[d.Name] = d
+		}
+		fits, err := c.BuildsFor(ctx, p, Ref{Name: name, Version: v.Version}, *q.Host, w)
+		if err != nil {
+			return err
+		}
+		for _, f := range fits {
+			switch {
+			case f.Class == compat.No && len(v.WhyNot) < resolve.MaxWhyNot:
+				v.WhyNot = append(v.WhyNot, resolve.WhyNot{Digest: f.Digest, Fact: f.Fact, Why: f.Why})
+			case f.Class != compat.No && v.Build == nil:
+				v.Build = &resolve.BuildView{ABIID: f.ABIID, Digest: f.Digest, Platform: platformOf(f.OS, f.Arch), Class: f.Class.String()}
+			}
+		}
+	}
+	return nil
+}
+
+// platformOf names a platform as lists of them do.
+func platformOf(system, arch string) string {
+	if system == arch {
+		return system
+	}
+	return system + "-" + arch
 }

@@ -118,7 +118,19 @@ func (c *Catalog) Resolve(ctx context.Context, p account.Principal, q resolve.Qu
 	if err != nil {
 		return resolve.Answer{}, err
 	}
-	return c.answer(ctx, p, sol)
+	out, err := c.answer(ctx, p, sol)
+	if err != nil || q.Host == nil {
+		return out, err
+	}
+	limited, cancel := context.WithTimeout(ctx, MaxResolveTime)
+	defer cancel()
+	if err := c.chooseBuilds(limited, p, q, sol, &out); err != nil {
+		if limited.Err() != nil {
+			err = tooLong(limited)
+		}
+		return resolve.Answer{}, err
+	}
+	return out, nil
 }
 
 // solve resolves for p, when it is its turn and within the limits.

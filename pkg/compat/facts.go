@@ -40,9 +40,9 @@ type Libc struct {
 
 // Compiler is what compiled a build, or what a host compiles with.
 type Compiler struct {
-	Family  string `json:"family,omitempty"`  // gcc | clang | apple-clang | msvc | mingw
-	Version string `json:"version,omitempty"` // "12.2.0"
-	Target  string `json:"target,omitempty"`  // "x86_64-linux-gnu"
+	Family  string `json:"family,omitempty" doc:"gcc, clang, apple-clang, msvc, mingw"`
+	Version string `json:"version,omitempty" doc:"all its numbers"`
+	Target  string `json:"target,omitempty" doc:"triple that it compiles for"`
 }
 
 // CXXStdlib is the C++ standard library of a build.

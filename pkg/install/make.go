@@ -57,7 +57,7 @@ func Make(ctx context.Context, s *Store, o Options, m Made, use func(prefix stri
 			p.deps = append(p.deps, d)
 		}
 	}
-	if err := in.take(p, m.Packed); err != nil {
+	if err := in.adopt(p, m.Packed); err != nil {
 		return err
 	}
 	scratch, err := s.scratch("make")
@@ -80,8 +80,8 @@ func Make(ctx context.Context, s *Store, o Options, m Made, use func(prefix stri
 	return use(prefix)
 }
 
-// take keeps the archive of a packed source, and reads its package.yaml.
-func (in *installer) take(p *pkg, packed *artifact.Packed) error {
+// adopt keeps the archive of a packed source, and reads its package.yaml.
+func (in *installer) adopt(p *pkg, packed *artifact.Packed) error {
 	r, err := packed.Config.Open()
 	if err != nil {
 		return err

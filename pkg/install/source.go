@@ -174,7 +174,7 @@ func (in *installer) packLocal(ctx context.Context, p *pkg) error {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
 	defer packed.Close()
-	return in.take(p, packed)
+	return in.adopt(p, packed)
 }
 
 // keep stores a blob that was made here.

@@ -40,6 +40,8 @@ type PackageView struct {
 	Dependencies []EdgeView        `json:"dependencies" doc:"what it requires, of what is needed"`
 	Yanked       string            `json:"yanked,omitempty" doc:"why; such a version is chosen only where lock names it"`
 	Signed       string            `json:"signed,omitempty" doc:"what the registry found; whoever cares verifies again"`
+	Build        *BuildView        `json:"build,omitempty" doc:"with host: the build that fits it best; absent where none does"`
+	WhyNot       []WhyNot          `json:"why_not,omitempty" doc:"with host: builds that do not fit, at most 32"`
 }
 
 // Answer returns a solution as it is sent; whether packages are signed is for

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/compat"
 )
 
 // Query is a Request as it is sent to a server: names and ranges are text.
@@ -30,6 +31,8 @@ type Query struct {
 	AllPrereleases bool                         `json:"all_prereleases,omitempty" doc:"of all packages"`
 	Dev            bool                         `json:"dev,omitempty" doc:"with dev_requires"`
 	NoBuild        bool                         `json:"no_build,omitempty" doc:"without build_requires"`
+	Host           *compat.Host                 `json:"host,omitempty" doc:"the machine that will build or link: the answer says which binary build of each package fits it; what is left out is not known, and a build that needs it does not fit"`
+	Want           *Wish                        `json:"want,omitempty" doc:"with host: what builds have to be besides"`
 }
 
 // Need is what is required of one package: in JSON a range, or an object where
