@@ -11,6 +11,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/binary"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/generate"
 	"github.com/clydepm/clyde-registry/pkg/graph"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
@@ -22,6 +23,7 @@ import (
 // allowed; the rest is said.
 func (in *installer) guard() error {
 	g := &graph.Graph{}
+	defines := map[*pkg][]string{}
 	for _, p := range in.order {
 		if !p.linked {
 			continue
@@ -29,6 +31,18 @@ func (in *installer) guard() error {
 		q, err := p.facts()
 		if err != nil {
 			return err
+		}
+		defines[p] = q.Symbols
+		// A shared library has the archives in it that it was linked with: what
+		// it shares with those that it requires is theirs.
+		if p.wants() == generate.Shared {
+			theirs := map[string]bool{}
+			for _, d := range closure(p) {
+				for _, symbol := range defines[d] {
+					theirs[symbol] = true
+				}
+			}
+			q.Symbols = slices.DeleteFunc(slices.Clone(q.Symbols), func(symbol string) bool { return theirs[symbol] })
 		}
 		g.Packages = append(g.Packages, q)
 		g.Root.Requires = append(g.Root.Requires, resolve.Edge{Name: p.name, Kind: resolve.Runtime})
