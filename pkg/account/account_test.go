@@ -155,3 +155,16 @@ func TestScopeNames(t *testing.T) {
 		}
 	}
 }
+
+// Who may not make a package in a namespace that perhaps nobody has is told how
+// to get one, in the same words whether somebody has it or not.
+func TestNewNamespaceFix(t *testing.T) {
+	t.Parallel()
+	p := account.Principal{Account: 1, Login: "eve"}
+	for action, want := range map[account.Action]bool{account.PublishNew: true, account.Publish: false} {
+		e := clyde.AsError(account.Authorize(p, action, account.Resource{Repo: "fresh/zlib"}))
+		if e == nil || strings.Contains(strings.Join(e.Fixes, "\n"), "clyde namespace claim fresh") != want {
+			t.Errorf("%s: %+v", action, e)
+		}
+	}
+}

@@ -221,8 +221,12 @@ func (v verdict) refusal(p Principal, r Resource) error {
 	case notByToken:
 		return p.unproven(clyde.Errorf(clyde.ErrDenied, "no lasting token may %s @%s; it takes an owner who signed in", a, r.Repo))
 	case noRole:
-		return clyde.Errorf(clyde.ErrDenied, "the account %s has no role that may %s @%s", p.Login, a, r.Repo).
+		e := clyde.Errorf(clyde.ErrDenied, "the account %s has no role that may %s @%s", p.Login, a, r.Repo).
 			WithCode("grant_missing").Fix("Ask an owner of @%s for the role %s, or a higher one.", r.Repo, leastRole(a))
+		if ns, _, _ := strings.Cut(r.Repo, "/"); a == PublishNew {
+			return e.Fix("Where nobody has @%s yet: clyde namespace claim %s, or clyde namespace request %s.", ns, ns, ns)
+		}
+		return e
 	case unknownAction:
 		return clyde.Errorf(clyde.ErrDenied, "there is no action %s, so nobody may do it to @%s", a, r.Repo).WithCode("action_unknown")
 	}

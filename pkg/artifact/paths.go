@@ -52,8 +52,8 @@ func refuse(code, format string, args ...any) *clyde.Error {
 }
 
 // cleanPath returns p without a leading "./" or a trailing slash, or refuses
-// it: absolute, with "." or ".." or empty elements, with control characters,
-// backslashes or invalid UTF-8, or over-long. The root itself is ".".
+// it: absolute, with "." or ".." or empty elements, with one that is git's, with
+// control characters, backslashes or invalid UTF-8, or over-long. The root itself is ".".
 func cleanPath(p string) (string, error) {
 	if len(p) > MaxPath {
 		return "", refuse("path_too_long", "the archive has a path of %d bytes, %.60q…; the limit is %d", len(p), p, MaxPath)
@@ -83,8 +83,29 @@ func cleanPath(p string) (string, error) {
 		case "", ".":
 			return "", refuse("path_invalid", "the archive has the path %q, which is not in its simplest form", p)
 		}
+		if isGit(e) {
+			return "", refuse("path_git", "the archive has the path %q: git runs what a folder of that name tells it to", p).
+				Fix("Leave it out: tar --exclude-vcs, or clyde pack.")
+		}
 	}
 	return c, nil
+}
+
+// isGit reports whether some file system takes the path element e for git's own
+// folder, whose configuration and hooks name programs that git, an editor or a
+// shell's prompt run in whatever folder they find them. Beside case these are
+// characters that macOS ignores in names, and short names, trailing dots and
+// streams of Windows.
+func isGit(e string) bool {
+	e = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, e)
+	e, _, _ = strings.Cut(e, ":")
+	e = strings.TrimRight(e, " .")
+	return strings.EqualFold(e, ".git") || strings.EqualFold(e, "git~1")
 }
 
 // isAbsolute reports whether some system takes p for a path that does not

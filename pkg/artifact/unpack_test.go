@@ -44,6 +44,13 @@ func TestUnpackRefuses(t *testing.T) {
 		{"parent by PAX", "path_traversal", parts(pax('x', "path", "../a"), file("a", ""))},
 		{"parent by GNU long name", "path_traversal", parts(long('L', "../a"), file("a", ""))},
 		{"parent with a backslash", "path_invalid", parts(file(`..\a`, ""))},
+		{"git's folder", "path_git", parts(file(".git/config", ""))},
+		{"git's folder below, on Windows and macOS", "path_git", parts(file("p/.GIT/hooks/post-checkout", ""))},
+		{"git's folder, short", "path_git", parts(file("GIT~1/config", ""))},
+		{"git's folder with what macOS ignores", "path_git", parts(file(".g\u200cit/config", ""))},
+		{"git's folder with what Windows drops", "path_git", parts(file(".git. ./config", ""))},
+		{"git's folder as a stream", "path_git", parts(folder(".git::$INDEX_ALLOCATION"))},
+		{"git's folder elsewhere", "path_git", parts(file(".git", "gitdir: x"))},
 		{"absolute", "path_absolute", parts(file("/a", ""))},
 		{"absolute by PAX", "path_absolute", parts(pax('x', "path", "/etc/passwd"), file("a", ""))},
 		{"absolute with two slashes", "path_absolute", parts(file("//host/share", ""))},
@@ -405,7 +412,7 @@ func TestDocumentedLimits(t *testing.T) {
 		}
 	}
 	for _, code := range []string{
-		"archive_broken", "archive_type", "entry_ambiguous", "entry_type", "link_outside", "path_absolute", "path_collision", "path_invalid",
+		"archive_broken", "archive_type", "entry_ambiguous", "entry_type", "link_outside", "path_absolute", "path_collision", "path_git", "path_invalid",
 		"path_too_long", "path_traversal", "path_twice", "path_under_file", "path_windows", "trailing_data", "too_many_entries", "too_large", "ratio_too_large",
 	} {
 		if !strings.Contains(string(page), "`"+code+"`") {

@@ -197,6 +197,9 @@ func TestTokensPage(t *testing.T) {
 		t.Fatalf("making a token = %d %q", p.status, p.header.Get("Cache-Control"))
 	}
 	list := b.get("/account/tokens").body
+	if !strings.Contains(list, `value="manage"`) || strings.Contains(list, `value="own"`) {
+		t.Error("the form offers an action that no lasting token may, or too few")
+	}
 	if strings.Contains(list, secret) || !strings.Contains(list, "127.0.0.0/8, ::1/128") {
 		t.Error("the list shows the secret, or not where it counts")
 	}

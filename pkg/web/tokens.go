@@ -110,7 +110,7 @@ func (s *Web) showTokens(w http.ResponseWriter, r request, status int, p tokensP
 
 func choices(on func(account.Action) bool) (out []actionChoice) {
 	for _, a := range account.Actions() {
-		if about, ok := abouts[a]; ok {
+		if about, ok := abouts[a]; ok && a != account.Own { // which no token that lasts may
 			out = append(out, actionChoice{a, about, on(a)})
 		}
 	}
