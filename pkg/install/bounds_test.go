@@ -20,31 +20,40 @@ import (
 // that install it.
 func made(t *testing.T, makefile string) install.Options {
 	t.Helper()
+	return makefiles(t, map[string]string{"made": makefile})
+}
+
+// makefiles publishes packages that are built by makefiles, by base name, and
+// returns options that install all of them.
+func makefiles(t *testing.T, all map[string]string) install.Options {
+	t.Helper()
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("no make")
 	}
-	src := t.TempDir()
-	for name, text := range map[string]string{
-		"package.yaml": "schema: 1\nname: \"@demo/made\"\nversion: \"1.0.0\"\nlanguage: c\nlicense: MIT\nbuild: {system: make}\n",
-		"LICENSE":      "Do what you like.\n", "Makefile": makefile,
-	} {
-		if err := os.WriteFile(filepath.Join(src, name), []byte(text), 0o644); err != nil {
+	host := newRegistry(t)
+	lock := &resolve.Lock{Packages: map[clyde.Name]*resolve.LockedPackage{}}
+	for base, makefile := range all {
+		src := t.TempDir()
+		for name, text := range map[string]string{
+			"package.yaml": "schema: 1\nname: \"@demo/" + base + "\"\nversion: \"1.0.0\"\nlanguage: c\nlicense: MIT\nbuild: {system: make}\n",
+			"LICENSE":      "Do what you like.\n", "Makefile": makefile,
+		} {
+			if err := os.WriteFile(filepath.Join(src, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, err := artifact.Pack(t.Context(), src, artifact.PackOptions{})
+		if err != nil {
 			t.Fatal(err)
 		}
+		defer p.Close()
+		if err := client(t, host).Push(t.Context(), "demo/"+base, p, []string{"1.0.0"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		lock.Packages[p.Name] = &resolve.LockedPackage{Version: p.Version, Registry: host, Digest: p.Descriptor.Digest.String()}
+		lock.Requires = append(lock.Requires, resolve.Edge{Name: p.Name, Kind: resolve.Runtime})
 	}
-	p, err := artifact.Pack(t.Context(), src, artifact.PackOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	host := newRegistry(t)
-	if err := client(t, host).Push(t.Context(), "demo/made", p, []string{"1.0.0"}, nil); err != nil {
-		t.Fatal(err)
-	}
-	return options(host, &resolve.Lock{
-		Packages: map[clyde.Name]*resolve.LockedPackage{p.Name: {Version: p.Version, Registry: host, Digest: p.Descriptor.Digest.String()}},
-		Requires: []resolve.Edge{{Name: p.Name, Kind: resolve.Runtime}},
-	}, t.TempDir())
+	return options(host, lock, t.TempDir())
 }
 
 func openStore(t *testing.T) *install.Store {
@@ -101,6 +110,22 @@ func TestBuildLog(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), "printed more than 1000 bytes") {
 			t.Errorf("Run = %v; want that it printed too much", err)
 		}
+	}
+}
+
+// TestSideBySide: two packages that do not need each other are built at the same
+// time: each waits for the other to have begun.
+func TestSideBySide(t *testing.T) {
+	t.Parallel()
+	at := t.TempDir()
+	wait := func(mine, other string) string {
+		return fmt.Sprintf("all:\n\ttouch '%s/%s'\n\ti=0; while [ ! -e '%s/%s' ] && [ $$i -lt 200 ]; do sleep 0.1; i=$$((i+1)); done; test -e '%[1]s/%[4]s'\n", at, mine, at, other) +
+			"install:\n\tmkdir -p $(PREFIX)/include\n\ttouch $(PREFIX)/include/" + mine + ".h\n"
+	}
+	o := makefiles(t, map[string]string{"left": wait("left", "right"), "right": wait("right", "left")})
+	o.Jobs = 2
+	if _, err := install.Run(t.Context(), openStore(t), o); err != nil {
+		t.Error(err)
 	}
 }
 
