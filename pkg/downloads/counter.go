@@ -3,8 +3,11 @@ package downloads
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +22,7 @@ const (
 	keepDays   = 400    // as days; older ones become months. A year can be asked for
 	rollEvery  = 24 * time.Hour
 	rollJitter = time.Hour
+	tellEvery  = time.Hour // that what was pulled is told to the search, which has the numbers
 )
 
 // DB is what a Counter needs of the store.
@@ -34,6 +38,10 @@ type DB interface {
 // whenever the process is killed. When the machine loses power, what was
 // counted since the last batch is lost.
 type Counter struct {
+	// Counted is told, every hour, of each package whose
+	// numbers have changed. It may be nil; it is set before Run.
+	Counted func(ctx context.Context, repo string) error
+
 	db  DB
 	log *slog.Logger
 	now func() time.Time
@@ -48,6 +56,7 @@ type Counter struct {
 	waiting []*batch
 
 	flushing sync.Mutex // one at a time, so that batches stay in order
+	changed  map[string]struct{}
 }
 
 // Open continues in dir, which is made if it is absent: what an earlier process
@@ -61,7 +70,7 @@ func Open(ctx context.Context, dir string, db DB, log *slog.Logger, now func() t
 	if err != nil {
 		return nil, err
 	}
-	c := &Counter{db: db, log: log, now: now, dir: dir, full: make(chan struct{}, 1)}
+	c := &Counter{changed: map[string]struct{}{}, db: db, log: log, now: now, dir: dir, full: make(chan struct{}, 1)}
 	left, err := readBatches(dir)
 	if err != nil {
 		return nil, err
@@ -99,14 +108,14 @@ func (c *Counter) Pulled(repo, digest, address string, from Source) {
 
 // Run writes batches and makes months of old days until ctx ends.
 func (c *Counter) Run(ctx context.Context) error {
-	rolled := make(chan struct{})
-	go func() {
-		defer close(rolled)
+	var others sync.WaitGroup
+	others.Go(func() {
 		_ = jobs.Every(ctx, c.log, "downloads: months", rollEvery, rollJitter, func(ctx context.Context) error {
 			_, err := c.db.RollUpCounts(ctx, c.now().UTC().AddDate(0, 0, -keepDays).Format("2006-01")+"-01")
 			return err
 		})
-	}()
+	})
+	others.Go(func() { _ = jobs.Every(ctx, c.log, "downloads: tell", tellEvery, tellEvery/10, c.tell) })
 	t := time.NewTicker(flushEvery)
 	defer t.Stop()
 	for ctx.Err() == nil {
@@ -117,8 +126,26 @@ func (c *Counter) Run(ctx context.Context) error {
 		}
 		c.flush(context.WithoutCancel(ctx))
 	}
-	<-rolled
+	others.Wait()
 	return nil
+}
+
+// tell hands on what has changed. What fails is told with the next pull.
+func (c *Counter) tell(ctx context.Context) error {
+	c.flushing.Lock()
+	repos := slices.Sorted(maps.Keys(c.changed))
+	clear(c.changed)
+	c.flushing.Unlock()
+	var errs []error
+	for _, repo := range repos {
+		if c.Counted == nil || ctx.Err() != nil {
+			break
+		}
+		if err := c.Counted(ctx, repo); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", repo, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Close writes what there is. What cannot be written stays in its file.
@@ -194,6 +221,9 @@ func (c *Counter) write(ctx context.Context, b *batch) error {
 	}
 	if err := c.db.AddCounts(ctx, b.n, rows); err != nil {
 		return err
+	}
+	for _, r := range rows {
+		c.changed[r.Repo] = struct{}{}
 	}
 	return b.remove()
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -176,8 +177,13 @@ func TestExactlyOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
+	var told []string
+	c.Counted = func(_ context.Context, repo string) error {
+		told = append(told, repo)
+		return nil
+	}
+	if err := errors.Join(c.Close(), c.tell(ctx), c.tell(ctx)); err != nil || !slices.Equal(told, []string{repo}) {
+		t.Fatalf("told of %v, %v; want %s once", told, err, repo)
 	}
 	got, err := db.Totals(ctx, repo, "")
 	if err != nil || got.Raw != want || got.People != 6*4 {

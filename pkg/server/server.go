@@ -131,6 +131,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 		return nil, err
 	}
 	p.onClose(p.pulls.Close)
+	p.pulls.Counted = func(ctx context.Context, repo string) error { return p.Ingest.Refresh(ctx, repo) }
 	p.Limits = newLimits(cfg, o.Now)
 	p.Registry, err = registry.New(ctx, registry.Options{
 		Root: filepath.Join(p.Dir, "registry"), Secret: secret, DB: p.DB, Accounts: p.Accounts, Log: o.Log, Now: o.Now,

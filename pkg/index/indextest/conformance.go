@@ -289,6 +289,17 @@ func sorts(t *testing.T, e index.Engine) {
 		wantKeys(t, e, index.Query{Text: text, Sort: index.SortNew}, "a/alpha", "a/beta", "b/alpha")
 		wantKeys(t, e, index.Query{Text: text, Sort: index.SortName}, "a/alpha", "b/alpha", "a/beta")
 	}
+	// By relevance, pulls weigh; however many, less than what is built on a package.
+	put(t, e,
+		doc("c/pulled", "toml", func(d *index.Document) { d.Downloads = 5000 }),
+		doc("c/fresh", "toml"),
+		doc("c/needed", "toml", func(d *index.Document) { d.Dependents = 60 }),
+		doc("c/farmed", "toml", func(d *index.Document) { d.Downloads = 1 << 40 }),
+	)
+	got := keys(find(t, e, index.Query{Text: "toml"}).Hits)
+	if len(got) != 4 || got[0] != "c/needed" || got[3] != "c/fresh" {
+		t.Errorf("by relevance: %v; want c/needed first, c/fresh last", got)
+	}
 }
 
 // pages reads every page of q, calling between before each but the first.

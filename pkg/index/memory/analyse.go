@@ -266,5 +266,17 @@ func language(s string) string {
 	return s
 }
 
-// popularity is P of the ranking formula.
-func popularity(dependents int) float32 { return float32(math.Log1p(float64(dependents))) }
+// What pulls are worth beside dependents. Ours: they are told apart as well as
+// can be, and still are easier to make than a package that builds on another.
+const (
+	pullsPerDependent = 100
+	pullsAlone        = 50 // dependents, that pulls stand for at most where there are none
+)
+
+// popularity is P of the ranking formula, of the packages that need this one and
+// of how often people pulled it, which counts for no more than what is built on
+// it and a little.
+func popularity(dependents int, pulls int64) float32 {
+	by := float64(dependents)
+	return float32(math.Log1p(by + min(float64(pulls)/pullsPerDependent, by+pullsAlone)))
+}

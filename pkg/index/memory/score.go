@@ -13,7 +13,7 @@ import (
 //	T·C^1.5·(1+a·P) + b·P + N
 //
 // T sums, over the words of the query, idf times the best variant's BM25F
-// weight; C is the share of words that matched; P is ln(1+dependents); N is
+// weight; C is the share of words that matched; P is ln(1+dependents and a part of the pulls); N is
 // what the name gives. Popularity is the strongest signal after the text.
 const (
 	influence = .9  // a

@@ -112,7 +112,7 @@ func (s *state) fill(slot int32, p *prepared) {
 	}
 	s.compact()
 	r := row{
-		popularity: popularity(d.Dependents), factor: factor(d), dependents: int32(min(d.Dependents, 1<<30)),
+		popularity: popularity(d.Dependents, d.Downloads), factor: factor(d), dependents: int32(min(d.Dependents, 1<<30)),
 		status: public, shape: s.shape(x), namespace: s.tables[fNamespace].id(d.Name.Namespace),
 		many: uint32(len(s.many)), keywords: uint8(len(d.Keywords)), categories: uint8(len(d.Categories)),
 	}
