@@ -160,7 +160,7 @@ func TestScopeNames(t *testing.T) {
 // to get one, in the same words whether somebody has it or not.
 func TestNewNamespaceFix(t *testing.T) {
 	t.Parallel()
-	p := account.Principal{Account: 1, Login: "eve"}
+	p := account.Principal{ID: "x", Account: 1, Login: "eve", Session: "x"}
 	for action, want := range map[account.Action]bool{account.PublishNew: true, account.Publish: false} {
 		e := clyde.AsError(account.Authorize(p, action, account.Resource{Repo: "fresh/zlib"}))
 		if e == nil || strings.Contains(strings.Join(e.Fixes, "\n"), "clyde namespace claim fresh") != want {
