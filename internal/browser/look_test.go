@@ -45,6 +45,7 @@ func (w *world) look(t *testing.T) {
 		{"package", "/packages/acme/json", nobody},
 		{"package-versions", "/packages/acme/json/versions", nobody},
 		{"package-dependencies", "/packages/acme/json/dependencies", nobody},
+		{"package-builds", "/packages/acme/strings/builds", nobody},
 		{"package-dependents", "/packages/acme/strings/dependents", nobody},
 		{"package-files", "/packages/acme/json/2.1.0/files", nobody},
 		{"package-file", "/packages/acme/json/2.1.0/files/include/acme/json.hpp", nobody},

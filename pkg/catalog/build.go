@@ -52,6 +52,16 @@ func (c *Catalog) Builds(ctx context.Context, p account.Principal, ref Ref) ([]B
 	return out, nil
 }
 
+// BuildPlatforms lists what a version has builds for: "linux" and
+// "linux-x86_64", each once, in order.
+func (c *Catalog) BuildPlatforms(ctx context.Context, p account.Principal, ref Ref) ([]string, error) {
+	r, err := c.row(ctx, p, ref)
+	if err != nil {
+		return nil, err
+	}
+	return c.DB.BuildPlatforms(ctx, r.Repo, r.VersionKey)
+}
+
 func (c *Catalog) build(b store.Build) Build {
 	return Build{
 		Digest: b.Digest, Reference: c.Host + "/" + b.Repo + "@" + b.Digest, Tag: b.Tag, ABIID: b.ABIID, OS: b.OS, Arch: b.Arch,

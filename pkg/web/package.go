@@ -22,6 +22,7 @@ type head struct {
 	Release catalog.Release
 	Latest  bool
 	Pinned  string // version for links; "" on the package's own page
+	Builds  bool   // the version has binary builds
 	Manages bool   // who looks may open its settings
 	Notice  string
 }
@@ -74,6 +75,11 @@ func (s *Web) head(w http.ResponseWriter, r request, tab string) (h head, ref ca
 	h.Pinned = ref.Version
 	ref.Version = h.Release.Version
 	h.Latest = h.Release.Version == h.Package.Latest
+	platforms, err := s.o.Catalog.BuildPlatforms(r.Context(), r.who, ref)
+	if err != nil {
+		return h, ref, false, err
+	}
+	h.Builds = len(platforms) > 0
 	if h.Pinned != "" {
 		h.Title += " " + h.Pinned
 	}

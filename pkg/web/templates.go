@@ -46,7 +46,7 @@ func (s *Web) parse() (map[string]*template.Template, error) {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"home.html", "search.html", "package.html", "versions.html", "dependencies.html", "dependents.html",
+	for _, name := range []string{"home.html", "search.html", "package.html", "versions.html", "builds.html", "dependencies.html", "dependents.html",
 		"files.html", "file.html", "candidates.html", "about.html", "error.html", "account_login.html", "account_go.html", "account_profile.html",
 		"account_sessions.html", "account_tokens.html", "account_device.html", "account_namespaces.html",
 		"package_settings.html", "namespace_settings.html", "account_org.html", "account_admin.html", "account_audit.html"} {

@@ -40,6 +40,8 @@ type Catalog interface {
 	Dependencies(ctx context.Context, p account.Principal, ref catalog.Ref) ([]catalog.Dependency, error)
 	Dependents(ctx context.Context, p account.Principal, name clyde.Name, q catalog.DependentsQuery) (catalog.Dependents, error)
 	Whole(ctx context.Context, p account.Principal, ref catalog.Ref) (catalog.Whole, error)
+	Builds(ctx context.Context, p account.Principal, ref catalog.Ref) ([]catalog.Build, error)
+	BuildPlatforms(ctx context.Context, p account.Principal, ref catalog.Ref) ([]string, error)
 	Candidates(ctx context.Context, p account.Principal, base string) ([]catalog.Package, error)
 	Recent(ctx context.Context, p account.Principal, sort index.Sort, n int) ([]catalog.Package, error)
 	Stats(ctx context.Context) (catalog.Stats, error)
@@ -143,6 +145,8 @@ func (s *Web) routes() {
 		"/packages/{ns}/{name}/versions":   s.versions,
 		"/packages/{ns}/{name}/dependents": s.dependents,
 
+		"/packages/{ns}/{name}/builds":                    s.builds,
+		"/packages/{ns}/{name}/{version}/builds":          s.builds,
 		"/packages/{ns}/{name}/dependencies":              s.dependencies,
 		"/packages/{ns}/{name}/{version}/dependencies":    s.dependencies,
 		"/packages/{ns}/{name}/{version}/files":           s.filesRoot,

@@ -23,6 +23,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/graph"
 	"github.com/clydepm/clyde-registry/pkg/index"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
@@ -118,6 +119,28 @@ func (s *shelf) Dependencies(context.Context, account.Principal, catalog.Ref) ([
 
 func (s *shelf) Dependents(context.Context, account.Principal, clyde.Name, catalog.DependentsQuery) (catalog.Dependents, error) {
 	return catalog.Dependents{Items: s.users, Next: "c2"}, nil
+}
+
+func (s *shelf) Builds(_ context.Context, _ account.Principal, ref catalog.Ref) ([]catalog.Build, error) {
+	if ref.Version != "1.3.1" {
+		return nil, nil
+	}
+	f := compat.Facts{
+		Schema: compat.Version, Language: compat.C, OS: "linux", Arch: "x86_64", Libc: compat.Libc{Family: "glibc", Min: "2.34"},
+		Compiler: compat.Compiler{Family: "gcc", Version: "12.2.0"}, BuildType: "Release", Linkage: compat.Static, SourceDigest: "sha256:" + strings.Repeat("0", 64),
+	}
+	facts, err := f.Encode()
+	return []catalog.Build{{
+		Digest: "sha256:" + strings.Repeat("b", 64), Reference: "localhost:8080/acme/zlib@sha256:" + strings.Repeat("b", 64), Tag: f.Tag("1.3.1"), ABIID: f.ABIID(),
+		OS: "linux", Arch: "x86_64", Size: 2048, Facts: facts,
+	}}, err
+}
+
+func (s *shelf) BuildPlatforms(_ context.Context, _ account.Principal, ref catalog.Ref) ([]string, error) {
+	if ref.Version != "1.3.1" {
+		return nil, nil
+	}
+	return []string{"linux", "linux-x86_64"}, nil
 }
 
 func (s *shelf) Whole(context.Context, account.Principal, catalog.Ref) (catalog.Whole, error) {
@@ -280,6 +303,10 @@ func TestPages(t *testing.T) {
 		{"/packages/acme/zlib/versions", 200, "yanked: security"},
 		{"/packages/acme/zlib/dependencies", 200, "not in this registry"},
 		{"/packages/acme/zlib/1.3.1/dependencies", 200, "/packages/acme/base"},
+		{"/packages/acme/zlib", 200, `<a href="/packages/acme/zlib/builds">Builds</a>`},
+		{"/packages/acme/zlib/builds", 200, "oras pull localhost:8080/acme/zlib@sha256:bbbb"},
+		{"/packages/acme/zlib/builds", 200, "glibc 2.34"},
+		{"/packages/acme/zlib/1.2.13/builds", 200, "it is built from source"},
 		{"/packages/acme/zlib/dependents", 200, "@acme/png"},
 		{"/packages/acme/zlib/dependents?transitive=1", 200, "By way of"},
 		{"/packages/acme/zlib/dependencies", 200, `<svg class="graph"`},
