@@ -13,6 +13,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/server"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 )
@@ -130,6 +131,8 @@ func (w *world) town() {
 	w.person("mallory", "", false)
 	w.must(a.Suspend(ctx, boss, "mallory", "published malware twice"))
 	w.settled("@acme/strings", "@acme/json", "@ada/json", "@acme/oldfmt")
+	w.built("@acme/strings", "0.9.2", compat.Facts{Libc: compat.Libc{Family: "glibc", Min: "2.34"}, Compiler: compat.Compiler{Family: "gcc", Version: "12.2.0"}})
+	w.built("@acme/strings", "0.9.2", compat.Facts{Libc: compat.Libc{Family: "musl", Min: "1.2"}, Compiler: compat.Compiler{Family: "clang", Version: "19.1.7"}})
 }
 
 // joins makes somebody a member: invited by one, and accepting.

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account/oidc/oidctest"
 	"github.com/clydepm/clyde-registry/pkg/account/signin/signintest"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
+	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/server"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
@@ -130,6 +132,20 @@ func (w *world) publish(name, version, manifest string, files map[string]string)
 	maps.Copy(all, files)
 	_, _, err := w.s.Ingest.Publish(w.Context(), w.s.Registry, server.System, []byte(text), archive(w.T, all), artifact.TypeSourceGzip)
 	w.must(err)
+}
+
+// built says that a version has a build with these facts, for linux on x86_64.
+func (w *world) built(name, version string, f compat.Facts) {
+	w.Helper()
+	f.Schema, f.Language, f.OS, f.Arch, f.BuildType = compat.Version, compat.C, "linux", "x86_64", "Release"
+	f.Linkage, f.SourceDigest = compat.Static, "sha256:"+strings.Repeat("0", 64)
+	facts, err := f.Encode()
+	w.must(err)
+	id := "sha256:" + f.ABIID()
+	w.must(w.s.DB.SaveBuild(w.Context(), store.Build{
+		Repo: strings.TrimPrefix(name, "@"), Digest: id, VersionKey: version, Tag: f.Tag(version), ABIID: f.ABIID(), OS: f.OS, Arch: f.Arch,
+		Tree: id, TreeSize: 123_456, Actor: "account:1", Facts: facts,
+	}, store.Change{}))
 }
 
 // archive packs files, each below one folder, in a fixed order.
