@@ -158,7 +158,7 @@ func (b *bench) start(ctx context.Context, name, dir string, env ...string) (*ch
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	c := &child{cmd: exec.CommandContext(ctx, self, name, dir)} //nolint:gosec // this program itself
+	c := &child{cmd: exec.CommandContext(ctx, self, name, dir)}
 	c.cmd.Env = append(os.Environ(), append([]string{childEnv + "=1", profileEnv + "=" + b.profile}, env...)...)
 	c.cmd.Stderr = b.log.Writer()
 	if c.in, err = c.cmd.StdinPipe(); err != nil {

@@ -99,5 +99,5 @@ func openBrowser(ctx context.Context, u string) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return exec.CommandContext(ctx, name, args...).Run() == nil //nolint:gosec // a fixed program, one address that was parsed
+	return exec.CommandContext(ctx, name, args...).Run() == nil
 }

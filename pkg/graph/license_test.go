@@ -208,7 +208,7 @@ func TestTables(t *testing.T) {
 	}
 	ruleIDs := map[string]bool{"linking": true}
 	for _, f := range read("conflicts", 5) {
-		for _, id := range strings.Fields(f[1] + " " + f[2]) {
+		for id := range strings.FieldsSeq(f[1] + " " + f[2]) {
 			class, isClass := strings.CutPrefix(id, "@")
 			if isClass && !slices.Contains(graph.Classes, graph.Class(class)) || !isClass && graph.ClassOf(id) == graph.Unknown {
 				t.Errorf("conflicts: %s: %s means nothing", f[0], id)
@@ -244,7 +244,7 @@ func TestChoiceIsBest(t *testing.T) {
 				return
 			}
 			for _, c := range choices[i] {
-				try(i+1, append(so[:len(so):len(so)], c))
+				try(i+1, append(slices.Clip(so), c))
 			}
 		}
 		try(0, nil)

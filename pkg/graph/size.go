@@ -1,6 +1,9 @@
 package graph
 
-import "github.com/clydepm/clyde-registry/pkg/resolve"
+import (
+	"github.com/clydepm/clyde-registry/pkg/resolve"
+	"slices"
+)
 
 // MaxWhole is up to how many packages of a graph Sizes tells what each needs
 // with its own dependencies. Ours: it takes the square of the number.
@@ -52,7 +55,7 @@ func (g *Graph) Sizes() Sizes {
 		e := PackageSize{Name: q.Name.String(), Own: q.Size, Whole: q.Size}
 		if len(g.Packages) <= MaxWhole {
 			seen[i] = i + 1
-			for todo := next[i]; len(todo) > 0; {
+			for todo := slices.Clone(next[i]); len(todo) > 0; {
 				k := todo[0]
 				todo = todo[1:]
 				if seen[k] == i+1 {
@@ -61,7 +64,7 @@ func (g *Graph) Sizes() Sizes {
 				seen[k] = i + 1
 				e.Whole += g.Packages[k].Size
 				e.Needs++
-				todo = append(todo[:len(todo):len(todo)], next[k]...)
+				todo = append(todo, next[k]...)
 			}
 		}
 		s.Each[i] = e

@@ -152,7 +152,7 @@ func (s *Stack) program(ctx context.Context, path string, args []string) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // a tool of ours and arguments of ours
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, out, out
 	cmd.Env = []string{"HOME=" + s.dir, "PATH=" + os.Getenv("PATH")}
 	if err := cmd.Start(); err != nil {
