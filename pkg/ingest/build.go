@@ -23,9 +23,13 @@ import (
 // platforms with a dozen toolchains, twice.
 const MaxBuilds = 256
 
-// measureLanes is how many archives are read at a time while manifests are
-// admitted, each on a core of its own. Ours.
-const measureLanes = 2
+// While manifests are admitted, archives of more than laneFrom bytes are read
+// measureLanes at a time, each on a core of its own; smaller ones never wait for
+// them. Ours.
+const (
+	measureLanes = 2
+	laneFrom     = 4 << 20
+)
 
 // buildTagRE splits the tag of a build into that of its version and its key.
 var buildTagRE = regexp.MustCompile(`^(.+)_([0-9a-f]{16})$`)
@@ -231,6 +235,9 @@ func (a *Admitter) measure(ctx context.Context, repo string, b built, blobs Blob
 
 // lane waits until the archive may be read, and returns what lets go of that.
 func (a *Admitter) lane(archive ocispec.Descriptor) (unlock func()) {
+	if archive.Size <= laneFrom {
+		return func() {}
+	}
 	return a.measuring.Lock(fmt.Sprint(int(archive.Digest.Encoded()[0]) % measureLanes))
 }
 
