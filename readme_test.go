@@ -26,7 +26,7 @@ func TestClientsReadme(t *testing.T) {
 			t.Skipf("%s is not in CLYDE_TOOLS: `make test/clients` builds it", name)
 		}
 	}
-	for _, name := range []string{"sh", "tar", "curl"} {
+	for _, name := range []string{"sh", "tar", "curl", "c++", "cmake"} {
 		if _, err := exec.LookPath(name); err != nil {
 			t.Skipf("no %s", name)
 		}
@@ -68,7 +68,7 @@ func TestClientsReadme(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s\n---\n%s", err, script, out)
 	}
-	for _, want := range []string{"published @demo/tally 1.2.0", "@demo/ribbon\t2.0.1", "signed by\t", `"name":"@demo/ward"`} {
+	for _, want := range []string{"published @demo/tally 1.2.0", "@demo/ribbon\t2.0.1", "signed by\t", `"name":"@demo/ward"`, "a ########## 3"} {
 		if !bytes.Contains(out, []byte(want)) {
 			t.Errorf("the commands print no %q:\n%s", want, out)
 		}
