@@ -50,6 +50,8 @@ func scriptParams(dir string) testscript.Params {
 				{"DOCKER_CONFIG", filepath.Join(home, ".docker")}, {"NO_COLOR", "1"}, {"COSIGN_PASSWORD", "secret"},
 				// Nothing listens there, so that no script reaches what runs outside.
 				{"CLYDE_REGISTRY", "http://127.0.0.1:1"},
+				// The race detector would have each process sleep a second at its end.
+				{"GORACE", "atexit_sleep_ms=0"},
 			} {
 				env.Setenv(v[0], v[1])
 			}
