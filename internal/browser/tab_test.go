@@ -183,7 +183,18 @@ func (p *tab) after(what string, do func()) {
 		defer p.mu.Unlock()
 		return p.loads > before
 	})
+	p.eval(settled, nil)
 }
+
+// settled yields when the field that a page gives the focus to has it: the
+// browser does that some frames after loading, and keys pressed before it would
+// begin elsewhere. It gives up after two seconds; what asks for the focus says so.
+const settled = `new Promise(done => {
+	const field = document.querySelector('[autofocus]')
+	let left = 200
+	const look = () => !field || location.hash || document.activeElement === field || left-- === 0 ? done(true) : setTimeout(look, 10)
+	look()
+})`
 
 // visit opens an own path.
 func (p *tab) visit(path string) {
