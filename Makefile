@@ -59,7 +59,8 @@ test/browser: ## the pages in Chromium, by mouse and by keyboard (needs chromium
 
 test/sigstore: ## signing without a key against a real sigstore on this machine, with cosign v2 and v3 (builds them once)
 	.ci/tool '$(CLYDE_TOOLS)' fulcio timestamp-server rekor-server cosign-v2 cosign-v3
-	CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -run '^TestSigstore' ./pkg/signing/... ./cmd/clyde
+	@# One package after the other: the timestamp server wants port 2112 for its own figures.
+	CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -p 1 -run '^TestSigstore' ./pkg/signing/... ./cmd/clyde
 
 sigstore: ## run a sigstore on this machine, for trying by hand
 	.ci/tool '$(CLYDE_TOOLS)' fulcio timestamp-server rekor-server
