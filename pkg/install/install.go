@@ -130,6 +130,9 @@ type installer struct {
 // again goes on from there. Errors about packages are *clyde.Error.
 func Run(ctx context.Context, s *Store, o Options) (_ *Result, err error) {
 	o.setDefaults()
+	if err := noLinks(o.Deps); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(filepath.Join(o.Deps, stateFolder), 0o755); err != nil {
 		return nil, err
 	}
@@ -300,6 +303,7 @@ func (in *installer) fingerprint() string {
 	type one struct {
 		Name   clyde.Name
 		Digest string
+		Source string            // where from, and the archive: a lock file with another is looked at anew
 		Traits map[string]string `json:",omitempty"` // one from a file has no empty maps
 		Linked bool
 		Direct bool
@@ -314,7 +318,7 @@ func (in *installer) fingerprint() string {
 		Packages                 []one
 	}{stateVersion, in.o.Platform, in.o.BuildType, in.o.Toolchain.Stamp, in.o.Policy, in.o.Flags, in.o.Prebuilt == nil, nil}
 	for _, p := range in.order {
-		o := one{p.name, p.locked.Digest, p.locked.Traits, p.linked, p.direct, nil}
+		o := one{p.name, p.locked.Digest, p.locked.Registry + " " + p.locked.Checksum, p.locked.Traits, p.linked, p.direct, nil}
 		for _, d := range slices.Concat(p.deps, p.tools) {
 			o.Deps = append(o.Deps, d.name)
 		}

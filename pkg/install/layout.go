@@ -182,20 +182,47 @@ func (in *installer) lay(print string) (*Result, error) {
 	return res, writeFile(statePath, b)
 }
 
-// vacant refuses folders in the places of packages that nobody installed.
+// noLinks refuses links in place of the folders that Run works in: a project
+// that came from elsewhere could have it write, and remove, outside of deps.
+func noLinks(deps string) error {
+	entries, err := os.ReadDir(deps)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if e.Type()&fs.ModeSymlink != 0 && (e.Name() == stateFolder || strings.HasPrefix(e.Name(), "@")) {
+			return inTheWay(filepath.Join(deps, e.Name()))
+		}
+	}
+	return err
+}
+
+func inTheWay(path string) error {
+	return clyde.Errorf(clyde.ErrConflict, "%s is in the way: clyde did not put it there", path).WithCode("directory_exists").
+		Fix("move it away").Fix("or name another folder with --deps")
+}
+
+// vacant refuses folders, and links to them, in the places of packages that
+// nobody installed.
 func (in *installer) vacant() error {
 	for _, p := range in.order {
 		if !p.linked {
 			continue
 		}
 		at := filepath.Join(in.o.Deps, filepath.FromSlash(dirOf(p.name)))
+		info, err := os.Lstat(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil || !info.IsDir() {
+			return inTheWay(at)
+		}
 		left, err := os.ReadDir(at)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && len(left) == 0 {
+		if err == nil && len(left) == 0 {
 			continue
 		}
 		if _, err := os.Lstat(filepath.Join(at, stampFile)); err != nil {
-			return clyde.Errorf(clyde.ErrConflict, "%s is in the way: clyde did not put it there", at).WithCode("directory_exists").
-				Fix("move it away").Fix("or name another folder with --deps")
+			return inTheWay(at)
 		}
 	}
 	return nil
