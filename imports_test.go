@@ -71,6 +71,7 @@ var layer = map[string]int{
 	"cmd/clyde":                     60,
 	"cmd/clyde-registry":            60,
 	"cmd/clyde-bench":               60,
+	"internal/toolchaintest":        10,
 	"internal/devtools/seed":        60,
 	"internal/devtools/dev":         60,
 	"internal/devtools/sigstore":    60,

@@ -3,25 +3,19 @@ package main
 import (
 	"cmp"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 )
 
 // TestToolchainsInstall runs testdata/toolchains: installing with real compilers
 // and build systems.
 func TestToolchainsInstall(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("CLYDE_TEST_TOOLCHAINS") == "" {
-		t.Skip("needs gcc, CMake, Ninja and make; make test/toolchains runs it")
-	}
-	for _, tool := range []string{"cc", "c++", "ar", "clang", "clang++", "cmake", "ninja", "make", "meson", "pkg-config"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("%s is missing: apt-get install g++ clang cmake ninja-build make meson pkg-config", tool)
-		}
-	}
+	toolchaintest.Need(t)
 	examples, err := filepath.Abs(filepath.Join("..", "..", "examples"))
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 )
 
 // cmakeProject writes a project of CMake into root, which build has filled.
@@ -36,7 +38,7 @@ target_link_libraries(main PRIVATE hdr MULTI::core Multi::Extra log::log sha.pe)
 `
 
 func TestToolchainsCMake(t *testing.T) {
-	toolchains(t)
+	toolchaintest.Need(t)
 	t.Parallel()
 	for _, tt := range []struct {
 		name, folder, body string

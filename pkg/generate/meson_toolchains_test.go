@@ -3,10 +3,12 @@ package generate_test
 import (
 	"path/filepath"
 	"testing"
+
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 )
 
 func TestToolchainsMeson(t *testing.T) {
-	toolchains(t)
+	toolchaintest.Need(t)
 	t.Parallel()
 	for _, c := range compilers {
 		t.Run(c.cxx, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/generate"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
@@ -37,7 +38,7 @@ install(FILES ${CMAKE_BINARY_DIR}/libPKG.pc DESTINATION lib/pkgconfig)
 // A package that installed its own CMake configuration is used by it, whoever
 // asks: the project, another package, FetchContent.
 func TestToolchainsOwnConfig(t *testing.T) {
-	toolchains(t)
+	toolchaintest.Need(t)
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), odd)
 	deps := filepath.Join(root, "deps")
@@ -112,7 +113,7 @@ func TestToolchainsOwnConfig(t *testing.T) {
 
 // Two packages of one name: each by its own, and neither by the short one.
 func TestToolchainsTwoOfOneName(t *testing.T) {
-	toolchains(t)
+	toolchaintest.Need(t)
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "plain")
 	deps, _ := build(t, root)
@@ -163,7 +164,7 @@ json.dump({'rules': rules, 'defines': defines}, sys.stdout)
 `
 
 func TestToolchainsBazelSyntax(t *testing.T) {
-	toolchains(t)
+	toolchaintest.Need(t)
 	t.Parallel()
 	deps := filepath.Join(t.TempDir(), "deps")
 	if _, err := generate.Write(project(t, deps)); err != nil {
@@ -195,7 +196,7 @@ func TestToolchainsBazelSyntax(t *testing.T) {
 // Two archives that keep a third private each have it behind them, and a
 // program in C may use what C++ is asked of.
 func TestToolchainsDiamond(t *testing.T) {
-	toolchains(t)
+	toolchaintest.Need(t)
 	t.Parallel()
 	root := t.TempDir()
 	deps := filepath.Join(root, "deps")

@@ -9,22 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/generate"
 )
-
-// toolchains skips a test unless make test/toolchains runs it, and fails it
-// where a program is missing.
-func toolchains(t *testing.T) {
-	t.Helper()
-	if os.Getenv("CLYDE_TEST_TOOLCHAINS") == "" {
-		t.Skip("needs gcc, clang, CMake, Ninja, Meson and pkg-config; make test/toolchains runs it")
-	}
-	for _, tool := range []string{"gcc", "g++", "clang", "clang++", "ar", "cmake", "ninja", "make", "meson", "pkg-config"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("%s is missing: apt-get install g++ clang cmake ninja-build make meson pkg-config", tool)
-		}
-	}
-}
 
 // compiler is a C and a C++ compiler of one family.
 type compiler struct{ cc, cxx string }
@@ -148,7 +135,7 @@ func runs(t *testing.T, program, want string) {
 }
 
 func TestToolchainsFlags(t *testing.T) {
-	toolchains(t)
+	toolchaintest.Need(t)
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), oddest)
 	deps, want := build(t, root)
@@ -168,7 +155,7 @@ func TestToolchainsFlags(t *testing.T) {
 }
 
 func TestToolchainsPkgConfig(t *testing.T) {
-	toolchains(t)
+	toolchaintest.Need(t)
 	t.Parallel()
 	for _, folder := range []string{"plain", spaced} {
 		t.Run(folder, func(t *testing.T) {

@@ -28,7 +28,7 @@ func made(t *testing.T, makefile string) install.Options {
 func makefiles(t *testing.T, all map[string]string) install.Options {
 	t.Helper()
 	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("no make")
+		t.Fatal("make is missing, which make test needs too")
 	}
 	host := newRegistry(t)
 	lock := &resolve.Lock{Packages: map[clyde.Name]*resolve.LockedPackage{}}
