@@ -22,7 +22,7 @@ REGISTRY   ?= http://127.0.0.1:8080
 TOKEN_FILE ?= data/admin-token
 DATA       ?= $(firstword $(wildcard ../shared/data/packages.jsonl) examples/packages.jsonl)
 
-.PHONY: help build run dev seed demo test test/clients test/toolchains test/browser test/sigstore test/all sigstore bench fmt lint verify tools clean
+.PHONY: help build run dev seed demo test test/clients test/toolchains test/postgres test/browser test/sigstore test/all sigstore bench fmt lint verify tools clean
 
 help: ## print this list
 	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -69,7 +69,10 @@ sigstore: ## run a sigstore on this machine, for trying by hand
 test/toolchains: ## packages installed, built, linked and run with gcc, clang, CMake, Ninja, Meson, make and pkg-config
 	CLYDE_TEST_TOOLCHAINS=1 go test -count=1 -timeout 30m -run '^TestToolchains' ./...
 
-test/all: test/clients test/toolchains test/browser test/sigstore build ## what CI runs after make test
+test/postgres: ## the same registry on Postgres, on private servers that initdb makes (needs postgresql)
+	CLYDE_TEST_POSTGRES=1 go test -count=1 -timeout 10m -run '^TestPostgres' ./pkg/store ./pkg/server ./cmd/clyde-registry
+
+test/all: test/clients test/toolchains test/postgres test/browser test/sigstore build ## what CI runs after make test
 	DEMO_EXIT=1 ./deploy/demo.sh
 
 bench: ## side by side with plain distribution; one line a figure

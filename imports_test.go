@@ -71,6 +71,7 @@ var layer = map[string]int{
 	"cmd/clyde":                     60,
 	"cmd/clyde-registry":            60,
 	"cmd/clyde-bench":               60,
+	"internal/postgrestest":         10,
 	"internal/toolchaintest":        10,
 	"internal/devtools/seed":        60,
 	"internal/devtools/dev":         60,
@@ -103,7 +104,8 @@ var only = []struct {
 	{"golang.org/x/oauth2", []string{"pkg/account/signin"}, "people sign in through one package"},
 	{"github.com/danielgtaylor/huma/", []string{"pkg/api"}, "the framework stays at the edge"},
 	{"github.com/prometheus/", []string{"pkg/server", "pkg/registry", "pkg/api"}, "rules do not count"},
-	{"database/sql", []string{"pkg/store"}, "all SQL is in one place"},
+	{"database/sql", []string{"pkg/store", "internal/postgrestest"}, "all SQL is in one place"},
+	{"github.com/jackc/", []string{"pkg/store", "internal/postgrestest"}, "all SQL is in one place"},
 	{"modernc.org/", []string{"pkg/store"}, "all SQL is in one place"},
 	{"github.com/pressly/goose/", []string{"pkg/store"}, "all SQL is in one place"},
 	{"oras.land/oras-go/", []string{"pkg/artifact", "cmd/clyde", "cmd/clyde-bench"}, "packages travel through one client; the program shares credentials with docker and oras"},
@@ -111,7 +113,7 @@ var only = []struct {
 	{"github.com/google/go-containerregistry/", []string{"cmd/clyde-bench"}, "tests use it as a peer"},
 	{"github.com/google/go-cmp/", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
 	{"pgregory.net/rapid", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
-	{"testing", []string{"pkg/store/storetest", "pkg/resolve/resolvetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest", "internal/toolchaintest"}, "programs do not link the test runner"},
+	{"testing", []string{"pkg/store/storetest", "pkg/resolve/resolvetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest", "internal/postgrestest", "internal/toolchaintest"}, "programs do not link the test runner"},
 	{"github.com/stretchr/testify/", nil, "tests use testing and go-cmp"},
 }
 

@@ -95,6 +95,10 @@ func appendAudit(tx *tx, month string, a AuditEntry) error {
 	if a.Scope == "" {
 		a.Scope = scopeOf(a.Resource)
 	}
+	// What is hashed must be what is stored and what an archive says.
+	for _, f := range []*string{&a.Actor, &a.Token, &a.Address, &a.Action, &a.Resource, &a.Scope, &a.Detail, &a.Before, &a.After} {
+		*f = cleanText(*f)
+	}
 	a.Time = fromMS(ms(a.Time))
 	a.Seq, a.Prev = head.Last+1, head.Hash
 	a.Hash = a.chain()
@@ -135,12 +139,12 @@ func nextMonth(m AuditMonth) string {
 // createAuditPart makes the table of a month like audit_part, with its indexes
 // and its triggers.
 func createAuditPart(tx *tx, month string) error {
-	stmts, err := listTx(tx, scanString, "AuditPartSchema")
+	stmts, err := listTx(tx, scanString, "AuditPartSchema", month)
 	if err != nil {
 		return err
 	}
 	for _, s := range stmts {
-		if err := tx.w.rawOnce(tx.ctx, strings.ReplaceAll(s, "audit_part", "audit_"+month)); err != nil {
+		if err := tx.w.rawOnce(tx.ctx, s); err != nil {
 			return err
 		}
 	}
@@ -400,6 +404,6 @@ func (db *DB) DropAuditMonth(ctx context.Context, month, hash string, audit Audi
 		if err := tx.exec("DropAuditMonth", month, ms(db.now())); err != nil {
 			return err
 		}
-		return tx.w.rawOnce(tx.ctx, query(auditOf("DropAuditPart", month)))
+		return tx.w.rawOnce(tx.ctx, query(tx.w.eng, auditOf("DropAuditPart", month)))
 	})
 }

@@ -40,6 +40,9 @@ func (db *DB) DropDerived(ctx context.Context) (err error) {
 // An existing file is clyde.ErrConflict.
 func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	defer clyde.Wrap(&err, "store.Backup")
+	if err := db.onlyFile("a backup by this program"); err != nil {
+		return err
+	}
 	if _, err := os.Lstat(path); err == nil {
 		return clyde.Errorf(clyde.ErrConflict, "the backup's file exists already").Fix("name a new file")
 	}
@@ -73,7 +76,7 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 // copyInto copies over a connection of its own: readers' connections refuse
 // the statement, and the writer's would keep publishers waiting.
 func (db *DB) copyInto(ctx context.Context, part string) error {
-	src, err := sql.Open("sqlite", db.dsn(readerCacheKiB))
+	src, err := sql.Open("sqlite", db.eng.(sqliteEngine).dsn(readerCacheKiB)) // Backup asked
 	if err != nil {
 		return err
 	}
@@ -88,7 +91,7 @@ func renewEpochOf(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	_, err = c.ExecContext(ctx, query("SetEpoch"), newEpoch())
+	_, err = c.ExecContext(ctx, query(sqliteEngine{}, "SetEpoch"), newEpoch())
 	return err
 }
 
@@ -103,6 +106,9 @@ func ignoreAbsent(err error) error {
 // the whole database: for an administrator, not for a health check.
 func (db *DB) Integrity(ctx context.Context) (err error) {
 	defer clyde.Wrap(&err, "store.Integrity")
+	if err := db.onlyFile("the check of a database's file"); err != nil {
+		return err
+	}
 	lines, err := list(ctx, db, scanString, "QuickCheck")
 	return checked(lines, err)
 }
@@ -133,15 +139,15 @@ func Verify(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { _ = c.Close() }() // read only
-	rows, err := c.QueryContext(ctx, query("QuickCheck"))
+	rows, err := c.QueryContext(ctx, query(sqliteEngine{}, "QuickCheck"))
 	if err := checked(collect(rows, err, scanString)); err != nil {
 		return err
 	}
 	var epoch string
-	if err := c.QueryRowContext(ctx, query("Epoch")).Scan(&epoch); err != nil {
+	if err := c.QueryRowContext(ctx, query(sqliteEngine{}, "Epoch")).Scan(&epoch); err != nil {
 		return clyde.Errorf(clyde.ErrInvalid, "the file is no database of this server").Because(err)
 	}
-	p, err := newMigrations(c)
+	p, err := newMigrations(sqliteEngine{}, c)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}

@@ -84,12 +84,11 @@ func (db *DB) Erase(ctx context.Context, m Moderation, digests []string, change 
 	defer clyde.Wrap(&err, "store.Erase(%s, %s)", m.Repo, m.VersionKey)
 	defer db.withdrawn.forget()
 	return db.write(ctx, durable, func(tx *tx) (err error) {
-		// What SQLite deletes stays in the file until something is written over
-		// it, and this is done to make something disappear.
-		if err := tx.w.raw(tx.ctx, "PRAGMA secure_delete = ON"); err != nil {
+		// This is done to make something disappear.
+		if err := tx.w.eng.erasing(tx, true); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, tx.w.raw(tx.ctx, "PRAGMA secure_delete = OFF")) }()
+		defer func() { err = errors.Join(err, tx.w.eng.erasing(tx, false)) }()
 		err = counted(tx, m.Repo, func() error {
 			if err := db.setModeration(tx, m); err != nil {
 				return err

@@ -16,17 +16,17 @@ func (s step) scans() bool {
 
 func plan(t *testing.T, db *DB, name string) (steps []step) {
 	t.Helper()
-	args := make([]any, strings.Count(query(name), "$"))
+	args := make([]any, strings.Count(query(db.eng, name), "$"))
 	for i := range args {
 		args[i] = "1"
 	}
 	n := 0
 	for i := range args {
-		if strings.Contains(query(name), "$"+strconv.Itoa(i+1)) {
+		if strings.Contains(query(db.eng, name), "$"+strconv.Itoa(i+1)) {
 			n = i + 1
 		}
 	}
-	rows, err := db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query(name), args[:n]...)
+	rows, err := db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query(db.eng, name), args[:n]...)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

@@ -13,13 +13,23 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
-//go:embed query/*.sql
+//go:embed query/*.sql query/*/*.sql
 var queryFiles embed.FS
 
-// queries are the statements by name.
-var queries = sync.OnceValue(func() map[string]string {
+// queries are the statements of every engine by name.
+var queries = sync.OnceValue(func() map[string]string { return readQueries("query/*.sql") })
+
+// only are the statements that one engine alone has, by its name and theirs.
+var only = sync.OnceValue(func() map[string]map[string]string {
+	return map[string]map[string]string{
+		sqliteEngine{}.name():   readQueries("query/sqlite/*.sql"),
+		postgresEngine{}.name(): readQueries("query/postgres/*.sql"),
+	}
+})
+
+func readQueries(pattern string) map[string]string {
 	m := make(map[string]string)
-	files, err := fs.Glob(queryFiles, "query/*.sql")
+	files, err := fs.Glob(queryFiles, pattern)
 	if err != nil {
 		panic(err) // the pattern is a constant
 	}
@@ -36,7 +46,7 @@ var queries = sync.OnceValue(func() map[string]string {
 		}
 	}
 	return m
-})
+}
 
 // parseQueries splits a file at its "-- name: X" lines. Comments are left out,
 // so that they cost nothing at run time.
@@ -61,9 +71,12 @@ func parseQueries(file string) map[string]string {
 
 // query returns the statement of that name, or of one that auditOf made; an
 // unknown name is a bug that the first call of the method finds.
-func query(name string) string {
+func query(e engine, name string) string {
 	name, month, partition := strings.Cut(name, "@")
-	q, ok := queries()[name]
+	q, ok := only()[e.name()][name]
+	if !ok {
+		q, ok = queries()[name]
+	}
 	if partition {
 		q = strings.ReplaceAll(q, "audit_part", "audit_"+month)
 	}
@@ -80,6 +93,7 @@ type preparer interface {
 
 // stmtCache prepares each statement once.
 type stmtCache struct {
+	eng engine
 	db  preparer
 	ran func(ctx context.Context, name string) // Options.Ran
 	mu  sync.Mutex
@@ -96,9 +110,11 @@ func (c *stmtCache) get(ctx context.Context, name string) (*sql.Stmt, error) {
 		return s, nil
 	}
 	// The statement outlives the caller that happens to need it first.
-	s, err := c.db.PrepareContext(context.WithoutCancel(ctx), query(name))
+	ctx, done := c.eng.bound(context.WithoutCancel(ctx))
+	defer done()
+	s, err := c.db.PrepareContext(ctx, query(c.eng, name))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, c.eng.failed(err))
 	}
 	if c.m == nil {
 		c.m = make(map[string]*sql.Stmt)
@@ -125,15 +141,20 @@ type scanner interface {
 
 // row is a *sql.Row that also carries the failure to prepare.
 type row struct {
-	row *sql.Row
-	err error
+	row  *sql.Row
+	err  error
+	eng  engine
+	done context.CancelFunc // nil: nothing to release
 }
 
 func (r row) Scan(dest ...any) error {
 	if r.err != nil {
 		return r.err
 	}
-	return r.row.Scan(dest...)
+	if r.done != nil {
+		defer r.done()
+	}
+	return r.eng.failed(r.row.Scan(dest...))
 }
 
 // row runs a query of at most one row on a reader.
@@ -142,7 +163,8 @@ func (db *DB) row(ctx context.Context, name string, args ...any) row {
 	if err != nil {
 		return row{err: err}
 	}
-	return row{row: s.QueryRowContext(ctx, args...)}
+	ctx, done := db.eng.bound(ctx)
+	return row{row: s.QueryRowContext(ctx, db.eng.args(args)...), eng: db.eng, done: done}
 }
 
 // list runs a query on a reader and scans every row.
@@ -151,8 +173,11 @@ func list[T any](ctx context.Context, db *DB, scan func(scanner) (T, error), nam
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.QueryContext(ctx, args...)
-	return collect(rows, err, scan)
+	ctx, done := db.eng.bound(ctx)
+	defer done()
+	rows, err := s.QueryContext(ctx, db.eng.args(args)...)
+	out, err := collect(rows, err, scan)
+	return out, db.eng.failed(err)
 }
 
 func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {

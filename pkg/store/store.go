@@ -4,11 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	"embed"
 	"errors"
-	"fmt"
-	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,34 +12,16 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
-	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite" // and the driver "sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
-const (
-	// busyTimeout bounds the wait for a lock that another process holds on
-	// the file. Ours: a checkpoint of a large log on a slow disk takes seconds.
-	busyTimeout = 10 * time.Second
+// minReaders is the least number of reading connections; more processors get
+// two each.
+const minReaders = 4
 
-	// minReaders is the least number of reading connections; more processors
-	// get two each. A reader is idle but for its page cache of readerCacheKiB.
-	minReaders     = 4
-	readerCacheKiB = 4 << 10
-	writerCacheKiB = 16 << 10
-
-	// maxWAL truncates the write-ahead log back to this many bytes once a
-	// burst has been checkpointed.
-	maxWAL = 64 << 20
-)
-
-//go:embed migrations/sqlite/*.sql
-var migrations embed.FS
-
-// DB is the database. One process writes through one connection; readers have
-// a pool of their own. Its methods may be called from many goroutines.
+// DB is the database. A process writes through one connection; readers have a
+// pool of their own. Its methods may be called from many goroutines.
 type DB struct {
-	path string
+	eng  engine
 	temp string // directory to remove on Close, or ""
 	now  func() time.Time
 
@@ -65,6 +43,7 @@ type DB struct {
 
 // Options says where the database is.
 type Options struct {
+	URL  string // postgres://…; "" is a file
 	Path string // SQLite file; "" is a private database that Close removes, for tests
 	Now  func() time.Time
 
@@ -79,7 +58,7 @@ type Options struct {
 func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	defer clyde.Wrap(&err, "store.Open")
 	db := &DB{
-		path: o.Path, now: o.Now,
+		now:         o.Now,
 		eventsReady: make(chan struct{}, 1), changesReady: make(chan struct{}),
 	}
 	db.close = sync.OnceValue(db.closeAll)
@@ -91,129 +70,32 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if db.now == nil {
 		db.now = time.Now
 	}
-	if db.path == "" {
+	if o.URL == "" && o.Path == "" {
 		if db.temp, err = os.MkdirTemp("", "clyde-store-"); err != nil {
 			return nil, err
 		}
-		db.path = filepath.Join(db.temp, "clyde.db")
+		o.Path = filepath.Join(db.temp, "clyde.db")
 	}
-	if err := createPrivate(db.path); err != nil {
+	if db.eng, err = engineFor(o.URL, o.Path); err != nil {
 		return nil, err
 	}
-	if db.writeDB, err = sql.Open("sqlite", db.dsn(writerCacheKiB)); err != nil {
+	if db.writeDB, err = db.eng.openWriter(); err != nil {
 		return nil, err
 	}
-	db.writeDB.SetMaxOpenConns(1)
-	if err := db.migrateAlone(ctx); err != nil {
+	if err := migrate(ctx, db.eng, db.writeDB); err != nil {
+		return nil, db.eng.failed(err)
+	}
+	if db.read, err = db.eng.openReaders(max(minReaders, 2*runtime.GOMAXPROCS(0))); err != nil {
 		return nil, err
 	}
-	if db.read, err = sql.Open("sqlite", db.dsn(readerCacheKiB, "query_only(1)")); err != nil {
-		return nil, err
-	}
-	readers := max(minReaders, 2*runtime.GOMAXPROCS(0))
-	db.read.SetMaxOpenConns(readers)
-	db.read.SetMaxIdleConns(readers)
-	db.stmts.db, db.stmts.ran = db.read, o.Ran
-	if db.writer, err = newWriter(ctx, db.writeDB, db.temp == ""); err != nil {
+	db.stmts = stmtCache{eng: db.eng, db: db.read, ran: o.Ran}
+	if db.writer, err = newWriter(ctx, db.eng, db.writeDB, db.temp == ""); err != nil {
 		return nil, err
 	}
 	db.writer.wrote, db.writer.stmts.ran = db.signal, o.Ran
 	return db, db.write(ctx, relaxed, func(tx *tx) error {
 		return errors.Join(tx.exec("InitEpoch", newEpoch()), addLikenesses(tx), db.adoptAudit(tx))
 	})
-}
-
-// createPrivate makes an empty file that only its owner reads, because the
-// database holds hashes of secrets; SQLite gives its log the same mode. The
-// directory entry is synced, which SQLite leaves to whoever creates the file.
-func createPrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// dsn addresses the file with the settings every connection has.
-func (db *DB) dsn(cacheKiB int, pragmas ...string) string {
-	q := url.Values{"_txlock": {"immediate"}}
-	for _, p := range append([]string{
-		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-		"journal_mode(WAL)",
-		"synchronous(FULL)",
-		"foreign_keys(1)",
-		"temp_store(MEMORY)",
-		fmt.Sprintf("cache_size(-%d)", cacheKiB),
-		fmt.Sprintf("journal_size_limit(%d)", maxWAL),
-	}, pragmas...) {
-		q.Add("_pragma", p)
-	}
-	return "file:" + (&url.URL{Path: db.path}).EscapedPath() + "?" + q.Encode()
-}
-
-// migrateAlone is migrate, again while another process that opens the new file
-// holds a lock: SQLite does not wait for the one that turns the log on.
-func (db *DB) migrateAlone(ctx context.Context) error {
-	for deadline := time.Now().Add(busyTimeout); ; {
-		err := migrate(ctx, db.writeDB)
-		var busy *sqlite.Error
-		if !errors.As(err, &busy) || busy.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// migrate brings the schema up to date.
-func migrate(ctx context.Context, db *sql.DB) error {
-	p, err := newMigrations(db)
-	if err != nil {
-		return err
-	}
-	if err := checkVersion(ctx, p); err != nil {
-		return err
-	}
-	if _, err = p.Up(ctx); err == nil {
-		return nil
-	}
-	// Another process that opened the file at the same moment may have won.
-	if pending, perr := p.HasPending(ctx); perr == nil && !pending {
-		return nil
-	}
-	return err
-}
-
-func newMigrations(db *sql.DB) (*goose.Provider, error) {
-	dir, err := fs.Sub(migrations, "migrations/sqlite")
-	if err != nil {
-		return nil, err
-	}
-	return goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithLogger(goose.NopLogger()))
-}
-
-// checkVersion refuses a schema that this release does not know.
-func checkVersion(ctx context.Context, p *goose.Provider) error {
-	current, target, err := p.GetVersions(ctx)
-	if err != nil {
-		return err
-	}
-	if current > target {
-		return clyde.Errorf(clyde.ErrInvalid,
-			"the database has schema version %d and this release knows versions up to %d", current, target).
-			WithCode("database_too_new").
-			Fix("run the release that wrote it, or a newer one")
-	}
-	return nil
 }
 
 // Close waits for writes in hand and in the queue; later ones are

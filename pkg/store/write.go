@@ -3,10 +3,12 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -34,15 +36,17 @@ var errClosed = clyde.Errorf(clyde.ErrUnavailable, "the database is closed")
 // takes what waits, carries it out for everybody, and when more has come in
 // meanwhile hands the lead to the first of those.
 type writer struct {
-	conn  *sql.Conn
+	eng   engine
+	db    *sql.DB
+	conn  *sql.Conn // nil: lost, and made again by the next write
 	stmts stmtCache
 	wrote func(events, changes bool) // called after a commit
 	// access counts the transactions that may have changed what accounts and
 	// tokens may do; see DB.AccessVersion.
 	access atomic.Uint64
-	stamps stamps     // of packages; see DB.PackageVersion
-	sync   bool       // whether durable means anything; not for temporary databases
-	level  durability // what the connection is set to
+	stamps stamps // of packages; see DB.PackageVersion
+	sync   bool   // whether durable means anything; not for temporary databases
+	level  string // what SQLite's connection is set to
 
 	mu     sync.Mutex
 	queue  []*request
@@ -60,19 +64,32 @@ type request struct {
 	turn chan bool // true: lead; false: done, see err
 }
 
-func newWriter(ctx context.Context, db *sql.DB, sync bool) (*writer, error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
+func newWriter(ctx context.Context, e engine, db *sql.DB, sync bool) (*writer, error) {
+	w := &writer{eng: e, db: db, sync: sync, idle: make(chan struct{}), stamps: stamps{seed: maphash.MakeSeed()}}
+	w.stmts.eng = e
+	return w, w.connect(ctx)
+}
+
+// connect makes the connection, unless there is one.
+func (w *writer) connect(ctx context.Context) (err error) {
+	if w.conn != nil {
+		return nil
 	}
-	w := &writer{conn: conn, sync: sync, level: durable, idle: make(chan struct{}), stamps: stamps{seed: maphash.MakeSeed()}}
-	w.stmts.db = conn
-	if !sync {
-		if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = OFF"); err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
+	if w.conn, err = w.db.Conn(ctx); err != nil {
+		w.conn = nil
+		return w.eng.failed(err)
 	}
-	return w, nil
+	w.stmts.db = w.conn
+	return nil
+}
+
+// disconnect gives up a connection of which it is not known what state it is
+// in. A transaction that was open on it ends without effect.
+func (w *writer) disconnect() {
+	_ = w.stmts.close()                                          // it is lost
+	_ = w.conn.Raw(func(any) error { return driver.ErrBadConn }) // so that the pool does not keep it
+	_ = w.conn.Close()
+	w.conn = nil
 }
 
 // close waits for writes in hand and in the queue, and refuses later ones.
@@ -86,6 +103,9 @@ func (w *writer) close() error {
 	}
 	w.mu.Unlock()
 	<-w.idle
+	if w.conn == nil {
+		return nil
+	}
 	return errors.Join(w.stmts.close(), w.conn.Close())
 }
 
@@ -155,7 +175,9 @@ func (w *writer) run(leader *request, batch []*request, d durability) {
 	if len(batch) == 0 {
 		return
 	}
-	t := &tx{w: w, ctx: context.WithoutCancel(batch[0].ctx)}
+	ctx, done := w.eng.bound(context.WithoutCancel(batch[0].ctx))
+	defer done()
+	t := &tx{w: w, ctx: ctx}
 	err := w.transact(t, batch, d)
 	if t.access {
 		w.access.Add(1) // also after a failure, of which one cannot be sure
@@ -177,28 +199,45 @@ func (w *writer) run(leader *request, batch []*request, d durability) {
 	}
 }
 
-// transact runs every request under a savepoint and commits. Its own error is
-// that of the transaction: nothing was written.
-func (w *writer) transact(t *tx, batch []*request, d durability) (err error) {
-	if w.sync && w.level != d {
-		pragma := "PRAGMA synchronous = NORMAL"
-		if d == durable {
-			pragma = "PRAGMA synchronous = FULL"
-		}
-		if err := w.raw(t.ctx, pragma); err != nil {
+// begin starts a transaction, on a new connection where the old one turns out
+// to be gone: the server may have been started again since the last write.
+func (w *writer) begin(ctx context.Context, d durability) error {
+	for again := w.conn != nil; ; again = false {
+		if err := w.connect(ctx); err != nil {
 			return err
 		}
-		w.level = d
-	}
-	if err := w.raw(t.ctx, "BEGIN IMMEDIATE"); err != nil {
+		err := w.eng.begin(ctx, w, d)
+		if err == nil {
+			return nil
+		}
+		if w.eng.lost(err) {
+			w.disconnect()
+			if again && ctx.Err() == nil {
+				continue
+			}
+		}
 		return clyde.Errorf(clyde.ErrUnavailable, "the database is busy; try again in a moment").Because(err)
 	}
+}
+
+// transact runs every request under a savepoint and commits. Its own error is
+// that of the transaction: nothing was written, or, where the connection was
+// lost while it committed, perhaps all.
+func (w *writer) transact(t *tx, batch []*request, d durability) (err error) {
+	if err := w.begin(t.ctx, d); err != nil {
+		return err
+	}
 	defer func() {
-		if err != nil {
-			// SQLite has already rolled back after some failures, which makes
-			// this one fail, harmlessly.
-			_ = w.raw(t.ctx, "ROLLBACK")
+		if err == nil {
+			return
 		}
+		// SQLite has already rolled back after some failures, which makes this
+		// one fail, harmlessly.
+		rerr := w.raw(t.ctx, "ROLLBACK")
+		if w.eng.lost(err) || w.eng.lost(rerr) {
+			w.disconnect()
+		}
+		err = w.eng.failed(err)
 	}()
 	written := 0
 	for _, r := range batch {
@@ -220,6 +259,9 @@ func (w *writer) transact(t *tx, batch []*request, d durability) (err error) {
 	if written == 0 {
 		// A failed request's error is its own; there is nothing to keep.
 		return w.raw(t.ctx, "ROLLBACK")
+	}
+	if err := w.eng.notify(t); err != nil {
+		return err
 	}
 	return w.raw(t.ctx, "COMMIT")
 }
@@ -268,6 +310,25 @@ type tx struct {
 	touchedAll bool
 }
 
+// wrote says in words for other processes what the transaction wrote, "" for
+// nothing that they wait for.
+func (t *tx) wrote() string {
+	var w []string
+	if t.events {
+		w = append(w, wroteEvents)
+	}
+	if t.changes {
+		w = append(w, wroteChanges)
+	}
+	return strings.Join(w, " ")
+}
+
+// Words of tx.wrote.
+const (
+	wroteEvents  = "events"
+	wroteChanges = "changes"
+)
+
 // stmt returns a statement that answers rows, to be run in this transaction.
 func (t *tx) stmt(name string) (*sql.Stmt, error) {
 	t.access = t.access || changesAccess()[name]
@@ -288,9 +349,9 @@ func (t *tx) affect(name string, args ...any) (int64, error) {
 		return 0, err
 	}
 	t.touch(name, args)
-	res, err := s.ExecContext(t.ctx, args...)
+	res, err := s.ExecContext(t.ctx, t.w.eng.args(args)...)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", name, err)
+		return 0, fmt.Errorf("%s: %w", name, t.w.eng.failed(err))
 	}
 	n, err := res.RowsAffected()
 	t.access = t.access || (n > 0 || err != nil) && changesAccess()[name]
@@ -303,7 +364,7 @@ func (t *tx) row(name string, args ...any) row {
 	if err != nil {
 		return row{err: err}
 	}
-	return row{row: s.QueryRowContext(t.ctx, args...)}
+	return row{row: s.QueryRowContext(t.ctx, t.w.eng.args(args)...), eng: t.w.eng}
 }
 
 // listTx is list inside a transaction.
@@ -312,6 +373,7 @@ func listTx[T any](t *tx, scan func(scanner) (T, error), name string, args ...an
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.QueryContext(t.ctx, args...)
-	return collect(rows, err, scan)
+	rows, err := s.QueryContext(t.ctx, t.w.eng.args(args)...)
+	out, err := collect(rows, err, scan)
+	return out, t.w.eng.failed(err)
 }

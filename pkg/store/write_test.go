@@ -202,7 +202,11 @@ func TestMigrationsOnlyAdd(t *testing.T) {
 // The log and the feed cannot be rewritten, not even by us.
 func TestAppendOnly(t *testing.T) {
 	t.Parallel()
-	db := openInternal(t, Options{})
+	appendOnly(t, openInternal(t, Options{}))
+}
+
+func appendOnly(t *testing.T, db *DB) {
+	t.Helper()
 	err := db.write(t.Context(), durable, func(tx *tx) error {
 		return db.record(tx, Change{Type: "x"}, AuditEntry{Action: "x"})
 	})

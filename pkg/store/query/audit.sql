@@ -14,13 +14,13 @@ FROM audit_part WHERE seq > $1 ORDER BY seq LIMIT $2;
 -- index, and want that column equal.
 SELECT seq, at_ms, actor, account, token, address, action, resource, scope, detail, before, after, prev, hash
 FROM audit_part WHERE seq < $1 AND at_ms >= $2 AND at_ms < $3 AND ($4 = '' OR actor = $4)
-  AND ($5 = 0 OR account = $5) AND substr(action, 1, length($6)) = $6 AND substr(resource, 1, length($7)) = $7 AND ($8 = '' OR scope = $8)
+  AND (account = $5 OR $5 = 0) AND substr(action, 1, length($6)) = $6 AND substr(resource, 1, length($7)) = $7 AND ($8 = '' OR scope = $8)
 ORDER BY seq DESC LIMIT $9;
 
 -- name: AuditByActor
 SELECT seq, at_ms, actor, account, token, address, action, resource, scope, detail, before, after, prev, hash
 FROM audit_part WHERE seq < $1 AND at_ms >= $2 AND at_ms < $3 AND actor = $4
-  AND ($5 = 0 OR account = $5) AND substr(action, 1, length($6)) = $6 AND substr(resource, 1, length($7)) = $7 AND ($8 = '' OR scope = $8)
+  AND (account = $5 OR $5 = 0) AND substr(action, 1, length($6)) = $6 AND substr(resource, 1, length($7)) = $7 AND ($8 = '' OR scope = $8)
 ORDER BY seq DESC LIMIT $9;
 
 -- name: AuditByAccount
@@ -32,19 +32,19 @@ ORDER BY seq DESC LIMIT $9;
 -- name: AuditByAction
 SELECT seq, at_ms, actor, account, token, address, action, resource, scope, detail, before, after, prev, hash
 FROM audit_part WHERE seq < $1 AND at_ms >= $2 AND at_ms < $3 AND ($4 = '' OR actor = $4)
-  AND ($5 = 0 OR account = $5) AND action = $6 AND substr(resource, 1, length($7)) = $7 AND ($8 = '' OR scope = $8)
+  AND (account = $5 OR $5 = 0) AND action = $6 AND substr(resource, 1, length($7)) = $7 AND ($8 = '' OR scope = $8)
 ORDER BY seq DESC LIMIT $9;
 
 -- name: AuditByResource
 SELECT seq, at_ms, actor, account, token, address, action, resource, scope, detail, before, after, prev, hash
 FROM audit_part WHERE seq < $1 AND at_ms >= $2 AND at_ms < $3 AND ($4 = '' OR actor = $4)
-  AND ($5 = 0 OR account = $5) AND substr(action, 1, length($6)) = $6 AND resource = $7 AND ($8 = '' OR scope = $8)
+  AND (account = $5 OR $5 = 0) AND substr(action, 1, length($6)) = $6 AND resource = $7 AND ($8 = '' OR scope = $8)
 ORDER BY seq DESC LIMIT $9;
 
 -- name: AuditByScope
 SELECT seq, at_ms, actor, account, token, address, action, resource, scope, detail, before, after, prev, hash
 FROM audit_part WHERE seq < $1 AND at_ms >= $2 AND at_ms < $3 AND ($4 = '' OR actor = $4)
-  AND ($5 = 0 OR account = $5) AND substr(action, 1, length($6)) = $6 AND substr(resource, 1, length($7)) = $7 AND scope = $8
+  AND (account = $5 OR $5 = 0) AND substr(action, 1, length($6)) = $6 AND substr(resource, 1, length($7)) = $7 AND scope = $8
 ORDER BY seq DESC LIMIT $9;
 
 -- name: AuditMonths
@@ -67,10 +67,6 @@ UPDATE audit_month SET dropped_ms = $2 WHERE month = $1 AND dropped_ms = 0;
 -- name: DropAuditPart
 DROP TABLE audit_part;
 
--- name: AuditPartSchema
--- SQLite only.
-SELECT sql FROM sqlite_master WHERE tbl_name = 'audit_part' AND sql IS NOT NULL ORDER BY rowid;
-
 -- name: EarlierAudit
 -- What a release before the chain of hashes wrote.
 SELECT seq, at_ms, actor, action, resource, detail FROM audit WHERE seq > $1 ORDER BY seq;
@@ -79,5 +75,5 @@ SELECT seq, at_ms, actor, action, resource, detail FROM audit WHERE seq > $1 ORD
 SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'audit_adopted';
 
 -- name: SetAuditAdopted
-INSERT INTO meta (name, value) VALUES ('audit_adopted', CAST($1 AS TEXT))
+INSERT INTO meta (name, value) VALUES ('audit_adopted', CAST(CAST($1 AS BIGINT) AS TEXT))
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;

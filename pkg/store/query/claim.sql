@@ -1,5 +1,6 @@
 -- Portable SQL: text, bigint, boolean and bytes only; times are Unix
--- milliseconds, 0 for none. It runs unchanged on Postgres and SQLite.
+-- milliseconds, 0 for none. It runs unchanged on Postgres and SQLite; what only
+-- one of them has is in the folder of its name.
 
 -- name: Reserve
 -- No row is affected when the claim is committed or another digest holds it.

@@ -31,7 +31,7 @@ SET count = download_total.count + excluded.count, ci = download_total.ci + excl
 -- A month that was rolled up sorts before its days, and counts where the range
 -- touches it.
 SELECT CASE WHEN $4 THEN day ELSE '' END, CASE WHEN $5 THEN version ELSE '' END, CASE WHEN $6 THEN kind ELSE '' END,
-    CASE WHEN $7 THEN client ELSE '' END, CASE WHEN $8 THEN platform ELSE '' END, SUM(count), SUM(raw)
+    CASE WHEN $7 THEN client ELSE '' END, CASE WHEN $8 THEN platform ELSE '' END, CAST(SUM(count) AS BIGINT), CAST(SUM(raw) AS BIGINT)
 FROM pull
 WHERE repo = $1 AND day >= SUBSTR($2, 1, 7) AND day <= $3 AND (day >= $2 OR LENGTH(day) = 7) AND ($9 = '' OR kind = $9)
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5;
@@ -43,7 +43,7 @@ SELECT count, ci, robot, raw FROM download_total WHERE repo = $1 AND version = $
 SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'counted_batch';
 
 -- name: SetCountedBatch
-INSERT INTO meta (name, value) VALUES ('counted_batch', $1)
+INSERT INTO meta (name, value) VALUES ('counted_batch', CAST(CAST($1 AS BIGINT) AS TEXT))
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
 -- name: OldestDay
@@ -86,15 +86,11 @@ DELETE FROM counter;
 -- name: Ping
 SELECT 1;
 
--- name: QuickCheck
--- SQLite only.
-PRAGMA quick_check(10);
-
 -- name: Cursor
 SELECT CAST(value AS BIGINT) FROM meta WHERE name = $1;
 
 -- name: SetCursor
-INSERT INTO meta (name, value) VALUES ($1, CAST($2 AS TEXT)) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+INSERT INTO meta (name, value) VALUES ($1, CAST(CAST($2 AS BIGINT) AS TEXT)) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
 -- name: LastChange
 SELECT COALESCE(MAX(seq), 0) FROM change;

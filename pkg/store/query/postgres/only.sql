@@ -1,0 +1,18 @@
+-- Statements that only Postgres understands.
+
+-- name: AuditPartSchema
+-- What makes the table of a month like audit_part, with its indexes and its
+-- trigger: $1 is the month.
+SELECT 'CREATE TABLE audit_' || $1 || ' (LIKE audit_part INCLUDING ALL)'
+UNION ALL
+SELECT 'CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_' || $1
+    || ' FOR EACH STATEMENT EXECUTE FUNCTION append_only()';
+
+-- name: Columns
+-- Of every table but goose's and the months of the audit log.
+SELECT c.table_name, c.column_name,
+    CASE c.data_type WHEN 'bytea' THEN 'bytes' ELSE c.data_type END, c.is_nullable = 'YES'
+FROM information_schema.columns c
+JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name AND t.table_type = 'BASE TABLE'
+WHERE c.table_schema = current_schema() AND c.table_name NOT LIKE 'goose%' AND c.table_name !~ '^audit_[0-9]'
+ORDER BY c.table_name, c.column_name;
