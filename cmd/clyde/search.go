@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clydepm/clyde-registry/pkg/client"
+	"github.com/clydepm/clyde-registry/pkg/toolchain"
 )
 
 // Choices of search's flags.
@@ -24,14 +25,14 @@ const (
 
 func newSearch(a *app) *cobra.Command {
 	var q client.SearchQuery
-	limit := defaultResults
+	limit, forHost, hasBuild := defaultResults, false, false
 	cmd := &cobra.Command{
 		Use:   "search [WORD...]",
 		Short: "Search for packages",
 		Long: "Search names, descriptions, keywords and header paths. Words are as in the search box of the site.\n" +
 			"On a terminal the results are a table; else one line each, with tabs between name, version, license,\n" +
 			"downloads, signature state and description.",
-		Example: "  clyde search json parser --language cpp\n  clyde search fmt/core.h\n  clyde search --namespace acme --sort downloads",
+		Example: "  clyde search json parser --language cpp\n  clyde search fmt/core.h\n  clyde search --namespace acme --sort downloads\n  clyde search compression --for-host",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.Text = strings.Join(args, " ")
@@ -48,6 +49,16 @@ func newSearch(a *app) *cobra.Command {
 			}
 			for i, ns := range q.Namespace {
 				q.Namespace[i] = strings.TrimPrefix(ns, "@")
+			}
+			if hasBuild && len(q.Build) == 0 {
+				q.Build = append(q.Build, "yes")
+			}
+			if forHost {
+				h, err := toolchain.Detect(cmd.Context(), toolchain.Options{})
+				if err != nil {
+					return err
+				}
+				q.Host = &h
 			}
 			c, err := a.api(cmd.Context())
 			if err != nil {
@@ -74,6 +85,9 @@ func newSearch(a *app) *cobra.Command {
 	f.StringSliceVar(&q.Platform, "platform", nil, "only packages for these platforms: linux, macos, windows, …")
 	f.StringSliceVar(&q.Kind, "type", nil, "only packages of these types: "+strings.Join(packageTypes, ", "))
 	f.StringSliceVar(&q.Signed, "signed", nil, "only packages with these signature states: "+strings.Join(signedStates, ", "))
+	f.BoolVar(&hasBuild, "has-build", false, "only packages with a binary build of their latest version")
+	f.StringSliceVar(&q.Build, "build", nil, "only packages with a binary build for these: linux, linux-x86_64, any, …")
+	f.BoolVar(&forHost, "for-host", false, "only packages with a binary build that fits this machine and its compiler")
 	f.StringVar(&q.Sort, "sort", "relevance", "order: "+strings.Join(sorts, ", "))
 	f.IntVarP(&limit, "limit", "n", defaultResults, "most results to show")
 	f.StringVar(&q.Cursor, "cursor", "", "go on where the next_cursor of an earlier --json reply says")

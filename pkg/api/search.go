@@ -27,7 +27,7 @@ type FacetValue struct {
 
 // Facet counts the values of one field, as if it were not filtered by.
 type Facet struct {
-	Name   string       `json:"name" enum:"license,language,platform,type,signed,keyword,category,namespace"`
+	Name   string       `json:"name" enum:"license,language,platform,type,signed,build,keyword,category,namespace"`
 	Values []FacetValue `json:"values"`
 }
 
@@ -49,6 +49,8 @@ type searchInput struct {
 	Platform  []string `query:"platform,explode" maxItems:"32" doc:"linux, macos, windows, …"`
 	Kind      []string `query:"type,explode" maxItems:"32" doc:"library, header-only, application, …"`
 	Signed    []string `query:"signed,explode" maxItems:"32" doc:"verified, untrusted, unsigned or invalid."`
+	Build     []string `query:"build,explode" maxItems:"32" doc:"What the latest version has binary builds for: linux, linux-x86_64, …; any, of headers alone; yes, for anything." example:"linux-x86_64"`
+	Host      string   `query:"host" maxLength:"4096" doc:"A machine, as JSON: only packages with a build that fits it. Host of POST /resolve says what there is to say; what is left out is not known, and a build that needs it does not fit." example:"{\"os\":\"linux\",\"arch\":\"x86_64\",\"libc\":{\"family\":\"glibc\",\"version\":\"2.36\"}}"`
 	Sort      string   `query:"sort" enum:"relevance,downloads,updated,new,name" doc:"Order; relevance where there is none."`
 	Limit     int      `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Results of a page."`
 	Cursor    string   `query:"cursor" maxLength:"1024" doc:"next_cursor of the page before, of the same search."`
@@ -87,6 +89,12 @@ func (s *server) search() {
 		f.Platform = append(f.Platform, in.Platform...)
 		f.Kind = append(f.Kind, in.Kind...)
 		f.Signed = append(f.Signed, in.Signed...)
+		f.Build = append(f.Build, in.Build...)
+		if in.Host != "" {
+			if err := catalog.ForHost(&q, []byte(in.Host)); err != nil {
+				return nil, err
+			}
+		}
 		if in.Sort != "" {
 			q.Sort = index.Sort(in.Sort)
 		}

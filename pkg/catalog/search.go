@@ -1,11 +1,14 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/index"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
@@ -15,6 +18,28 @@ func sees(p account.Principal) func(key string) bool {
 	return func(key string) bool {
 		return account.Allowed(p, account.Pull, account.Resource{Repo: key, Private: true})
 	}
+}
+
+// ForHost narrows a search to packages whose latest version has a build that
+// fits a machine, which is a compat.Host as JSON.
+func ForHost(q *index.Query, host []byte) error {
+	var h compat.Host
+	dec := json.NewDecoder(bytes.NewReader(host))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&h); err != nil || dec.More() {
+		return clyde.Errorf(clyde.ErrInvalid, "host is no description of a machine").WithCode("host_invalid").Because(err).
+			Fix(`write it as JSON: {"os":"linux","arch":"x86_64","libc":{"family":"glibc","version":"2.36"}}`).
+			Fix("let clyde search --for-host say what there is to say of this machine")
+	}
+	if h.OS == "" || h.Arch == "" {
+		return clyde.Errorf(clyde.ErrInvalid, "host says no os or no arch, without which no build fits").WithCode("host_invalid")
+	}
+	key, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	q.Fits, q.FitsKey = h.Suits, string(key)
+	return nil
 }
 
 // Search returns one page of results. The engine finds; SQL has the last word

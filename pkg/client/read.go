@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -46,10 +47,12 @@ type SearchQuery struct {
 	Platform  []string
 	Kind      []string
 	Signed    []string
-	Sort      string // relevance | downloads | updated | new | name
-	Limit     int    // 1 to 100; 0 means the server's default
-	Cursor    string // SearchPage.NextCursor
-	Facets    bool   // count facets
+	Build     []string     // "linux-x86_64", "any"; "yes" for anything
+	Host      *compat.Host // only packages with a build that fits it
+	Sort      string       // relevance | downloads | updated | new | name
+	Limit     int          // 1 to 100; 0 means the server's default
+	Cursor    string       // SearchPage.NextCursor
+	Facets    bool         // count facets
 }
 
 // Search returns one page of results.
@@ -57,11 +60,18 @@ func (c *Client) Search(ctx context.Context, q SearchQuery) (SearchPage, error) 
 	v := url.Values{"q": {q.Text}}
 	for k, values := range map[string][]string{
 		"namespace": q.Namespace, "license": q.License, "language": q.Language,
-		"platform": q.Platform, "type": q.Kind, "signed": q.Signed,
+		"platform": q.Platform, "type": q.Kind, "signed": q.Signed, "build": q.Build,
 	} {
 		if len(values) > 0 {
 			v[k] = values
 		}
+	}
+	if q.Host != nil {
+		host, err := json.Marshal(q.Host)
+		if err != nil {
+			return SearchPage{}, err
+		}
+		v.Set("host", string(host))
 	}
 	set(v, "sort", q.Sort)
 	set(v, "cursor", q.Cursor)

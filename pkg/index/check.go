@@ -16,6 +16,7 @@ func (f *Filters) each(do func(name string, values *[]string)) {
 	do("platform", &f.Platform)
 	do("kind", &f.Kind)
 	do("signed", &f.Signed)
+	do("build", &f.Build)
 	do("keyword", &f.Keyword)
 	do("category", &f.Category)
 	do("depends", &f.DependsOn)

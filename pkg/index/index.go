@@ -35,6 +35,7 @@ const (
 	MaxDescription   = 1 << 10  // bytes of Document.Description that are indexed
 	MaxHeaders       = 2000     // headers of one document; Debian's 99th percentile is 873
 	MaxDocumentTerms = 32       // aliases, keywords, categories and platforms of one document, each
+	MaxProfiles      = 64       // build profiles of one document: builds that ask different things of a machine
 )
 
 // Document is what an engine knows of a package: its latest release and what
@@ -53,6 +54,8 @@ type Document struct {
 	Language        string     // c | cpp; may be empty
 	Standard        string     // "c11", "c++17"; may be empty
 	Platforms       []string   //
+	Builds          []string   // what its latest version has builds for: "linux", "linux-x86_64", "any"; Built besides. Not in Encode
+	Profiles        []string   // what each of those builds asks of a machine; opaque to the engine. Not in Encode
 	Kind            string     // type in the manifest: library, header-only, …
 	Headers         []string   // "fmt/core.h", as written in #include
 	Readme          string     // plain text
@@ -66,6 +69,9 @@ type Document struct {
 	Created         time.Time  // when the first version was published
 	Private         bool       // seen only by those for whom Query.Visible says so
 }
+
+// Built is the value of Document.Builds that every document with a build has.
+const Built = "yes"
 
 // Sort is an order of hits. Ties are broken by key.
 type Sort string
@@ -92,6 +98,7 @@ type Filters struct {
 	Platform  []string
 	Kind      []string
 	Signed    []string // verified | untrusted | unsigned | invalid
+	Build     []string // Built, or what the builds are for: "linux-x86_64"
 	Keyword   []string
 	Category  []string
 	DependsOn []string // "acme/zlib", "@acme/zlib", or a base name
@@ -106,6 +113,13 @@ type Query struct {
 	Limit   int    // hits of the page, 1 to MaxLimit; 0 means DefaultLimit
 	Cursor  string // Result.NextCursor of the page before, of the same query; empty for the first page
 	Facets  bool   // count Result.Facets
+
+	// Fits, unless nil, lets a document pass when it is true of one of its
+	// Profiles. It is asked about each profile that any document has, must
+	// answer alike during one call, and belongs to the query by FitsKey, which
+	// differs where it does.
+	Fits    func(profile string) bool
+	FitsKey string
 
 	// Visible says whether the asker may see the private document with this
 	// key. It is asked about private documents only. Nil means none of them.
@@ -160,6 +174,7 @@ const (
 	FacetPlatform  = "platform"
 	FacetKind      = "type"
 	FacetSigned    = "signed"
+	FacetBuild     = "build"
 	FacetKeyword   = "keyword"
 	FacetCategory  = "category"
 	FacetNamespace = "namespace"

@@ -17,6 +17,7 @@ var operators = map[string]string{
 	"platform": "platform", "os": "platform",
 	"kind": "kind", "type": "kind",
 	"signed":  "signed",
+	"build":   "build",
 	"keyword": "keyword", "tag": "keyword",
 	"category": "category",
 	"depends":  "depends", "dep": "depends",
@@ -29,6 +30,7 @@ var operators = map[string]string{
 var states = map[string]func(*Filters){
 	"signed":      func(f *Filters) { f.Signed = append(f.Signed, "verified") },
 	"verified":    func(f *Filters) { f.Signed = append(f.Signed, "verified") },
+	"built":       func(f *Filters) { f.Build = append(f.Build, Built) },
 	"unsigned":    func(f *Filters) { f.Signed = append(f.Signed, "unsigned") },
 	"untrusted":   func(f *Filters) { f.Signed = append(f.Signed, "untrusted") },
 	"header-only": func(f *Filters) { f.Kind = append(f.Kind, "header-only") },
@@ -78,7 +80,7 @@ func (q *Query) apply(op, value string) error {
 		set, ok := states[strings.ToLower(value)]
 		if !ok {
 			return clyde.Errorf(clyde.ErrInvalid, "is:%s is not known", clip(value)).WithCode("operator_invalid").
-				Fix("use one of is:signed, is:unsigned, is:untrusted, is:header-only, is:library, is:tool, is:application")
+				Fix("use one of is:signed, is:unsigned, is:untrusted, is:built, is:header-only, is:library, is:tool, is:application")
 		}
 		set(&q.Filters)
 	case "sort":

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/content"
 	"github.com/clydepm/clyde-registry/pkg/index"
 	"github.com/clydepm/clyde-registry/pkg/markdown"
@@ -60,14 +61,31 @@ func platforms(supports string) []string {
 	return out
 }
 
-// complete adds to a stored document what changes without it.
-func complete(p store.Package, dependents int) (index.Document, error) {
+// complete adds to a stored document what changes without it. Of the builds
+// those of the latest version count.
+func complete(p store.Package, dependents int, builds []store.Build) (index.Document, error) {
 	d, err := index.DecodeDocument(p.Doc)
 	if err != nil {
 		return d, err
 	}
 	d.Created, d.Updated = p.Created, p.Updated
 	d.Dependents, d.Downloads, d.Private, d.Deprecated, d.Signed = dependents, p.Downloads, p.Private, p.Deprecated != "", p.Signed
+	latest, err := clyde.ParseVersion(p.Latest)
+	if err != nil {
+		return d, err
+	}
+	builds = slices.DeleteFunc(slices.Clone(builds), func(b store.Build) bool { return b.VersionKey != latest.Canonical() })
+	if len(builds) == 0 {
+		return d, nil
+	}
+	d.Builds = append([]string{index.Built}, store.Platforms(builds)...)
+	for _, b := range builds {
+		f, err := compat.Parse(b.Facts)
+		if err != nil {
+			return d, err
+		}
+		d.Profiles = append(d.Profiles, f.Profile())
+	}
 	return d, nil
 }
 
@@ -86,7 +104,15 @@ func (in *Ingest) Refresh(ctx context.Context, repo string) error {
 	if err != nil {
 		return err
 	}
-	d, err := complete(p, n)
+	latest, err := clyde.ParseVersion(p.Latest)
+	if err != nil {
+		return err
+	}
+	builds, err := in.DB.Builds(ctx, repo, latest.Canonical())
+	if err != nil {
+		return err
+	}
+	d, err := complete(p, n, builds)
 	if err != nil {
 		return err
 	}
@@ -201,12 +227,17 @@ func (in *Ingest) Documents(ctx context.Context) iter.Seq2[index.Document, error
 				yield(index.Document{}, err)
 				return
 			}
+			builds, err := in.pageBuilds(ctx, after, ps)
+			if err != nil {
+				yield(index.Document{}, err)
+				return
+			}
 			for _, p := range ps {
 				after = p.Repo
 				if len(p.Doc) == 0 {
 					continue
 				}
-				d, err := complete(p, dependents[p.Repo])
+				d, err := complete(p, dependents[p.Repo], builds[p.Repo])
 				if !yield(d, err) || err != nil {
 					return
 				}
@@ -216,6 +247,22 @@ func (in *Ingest) Documents(ctx context.Context) iter.Seq2[index.Document, error
 			}
 		}
 	}
+}
+
+// pageBuilds returns the builds of a page of packages, by repository.
+func (in *Ingest) pageBuilds(ctx context.Context, after string, page []store.Package) (map[string][]store.Build, error) {
+	if len(page) == 0 {
+		return nil, nil
+	}
+	builds, err := in.DB.BuildsBetween(ctx, after, page[len(page)-1].Repo)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]store.Build{}
+	for _, b := range builds {
+		out[b.Repo] = append(out[b.Repo], b)
+	}
+	return out, nil
 }
 
 // RebuildIndex feeds every package to the search engine, which goes on

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -93,6 +93,12 @@ func (db *DB) Builds(ctx context.Context, repo, key string) ([]Build, error) {
 	return list(ctx, db, scanBuild, "Builds", repo, key)
 }
 
+// BuildsBetween lists the builds of all versions of the packages behind after,
+// up to and with last: those of one page of Packages.
+func (db *DB) BuildsBetween(ctx context.Context, after, last string) ([]Build, error) {
+	return list(ctx, db, scanBuild, "BuildsBetween", after, last)
+}
+
 // Build returns the build with that manifest, or clyde.ErrNotFound.
 func (db *DB) Build(ctx context.Context, repo, digest string) (Build, error) {
 	return one(db.row(ctx, "Build", repo, digest), scanBuild, "%s has no build %s", packageName(repo), digest)
@@ -109,21 +115,25 @@ func (db *DB) CountBuilds(ctx context.Context, repo, key string) (n int, err err
 // BuildPlatforms lists what a version has builds for: "linux" and
 // "linux-x86_64", each once, in order.
 func (db *DB) BuildPlatforms(ctx context.Context, repo, key string) ([]string, error) {
-	type platform struct{ os, arch string }
-	rows, err := list(ctx, db, func(s scanner) (p platform, err error) {
-		err = s.Scan(&p.os, &p.arch)
-		return p, err
+	rows, err := list(ctx, db, func(s scanner) (b Build, err error) {
+		err = s.Scan(&b.OS, &b.Arch)
+		return b, err
 	}, "BuildPlatforms", repo, key)
+	return Platforms(rows), err
+}
+
+// Platforms lists what builds are for: "linux" and "linux-x86_64", each once, in
+// order.
+func Platforms(builds []Build) []string {
 	var out []string
-	for i, p := range rows {
-		if i == 0 || rows[i-1].os != p.os {
-			out = append(out, p.os)
-		}
-		if p.arch != p.os {
-			out = append(out, strings.Join([]string{p.os, p.arch}, "-"))
+	for _, b := range builds {
+		out = append(out, b.OS)
+		if b.Arch != b.OS {
+			out = append(out, b.OS+"-"+b.Arch)
 		}
 	}
-	return out, err
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // BuildAnnounced reports whether the feed has the entry "build.added" for it.

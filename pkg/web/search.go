@@ -51,6 +51,7 @@ var filterParams = []struct {
 	{index.FacetKind, "Type", func(f *index.Filters) *[]string { return &f.Kind }},
 	{index.FacetLicense, "Licence", func(f *index.Filters) *[]string { return &f.License }},
 	{index.FacetPlatform, "Platform", func(f *index.Filters) *[]string { return &f.Platform }},
+	{index.FacetBuild, "Has a build", func(f *index.Filters) *[]string { return &f.Build }},
 	{index.FacetSigned, "Signature", func(f *index.Filters) *[]string { return &f.Signed }},
 	{index.FacetCategory, "Category", func(f *index.Filters) *[]string { return &f.Category }},
 	{index.FacetKeyword, "Keyword", func(f *index.Filters) *[]string { return &f.Keyword }},

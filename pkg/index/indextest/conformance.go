@@ -27,6 +27,7 @@ var conformance = []struct {
 	{"bad_documents", badDocuments},
 	{"filters", filters},
 	{"facets", facets},
+	{"builds", builds},
 	{"sorts", sorts},
 	{"paging", paging},
 	{"paging_under_writes", pagingUnderWrites},

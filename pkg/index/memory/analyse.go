@@ -200,6 +200,8 @@ func clean(d index.Document) index.Document {
 	d.Keywords = list(d.Keywords, true)
 	d.Categories = list(d.Categories, true)
 	d.Platforms = list(d.Platforms, true)
+	d.Builds = list(d.Builds, true)
+	d.Profiles = dedupe(slices.Clone(d.Profiles[:min(len(d.Profiles), index.MaxProfiles)]))
 	d.Language = language(d.Language)
 	d.Kind = strings.ToLower(d.Kind)
 	if d.Signed == "" {

@@ -24,7 +24,7 @@ const sequentially = 8
 func (s *search) collect(q index.Query, text bool, after *position) collected {
 	var (
 		out  collected
-		f    = s.st.compile(q.Filters)
+		f    = s.st.compile(q)
 		top  = heap{s: s, sort: q.Sort, most: q.Limit + 1}
 		open = len(f.fields) == 0 && f.shapes == nil && f.header == nil
 	)

@@ -14,6 +14,7 @@ const (
 	fKind
 	fSigned
 	fPlatform
+	fBuild
 	fNamespace
 	fKeyword
 	fCategory
@@ -22,7 +23,7 @@ const (
 )
 
 const (
-	shaped  = fPlatform + 1 // fields of a shape
+	shaped  = fBuild + 1    // fields of a shape
 	counted = fCategory + 1 // fields that are facets
 )
 
@@ -55,6 +56,16 @@ type shape struct {
 	single    [fPlatform]uint32 // by field; 0 is no value
 	group     uint32            // of the license
 	platforms []uint32
+	builds    []uint32
+	profiles  []uint32 // ordinals in state.profiles
+}
+
+// several returns the ordinals of a field that a document may have many of.
+func (x *shape) several(field int) []uint32 {
+	if field == fBuild {
+		return x.builds
+	}
+	return x.platforms
 }
 
 // shape returns the place of a shape, which it adds when it is new. Like a
@@ -65,14 +76,17 @@ func (s *state) shape(x shape) uint32 {
 		key = binary.BigEndian.AppendUint32(key, id)
 	}
 	key = binary.BigEndian.AppendUint32(key, x.group)
-	for _, id := range x.platforms {
-		key = binary.BigEndian.AppendUint32(key, id)
+	for _, ids := range [...][]uint32{x.platforms, x.builds, x.profiles} {
+		for _, id := range ids {
+			key = binary.BigEndian.AppendUint32(key, id)
+		}
+		key = binary.BigEndian.AppendUint32(key, 0) // no ordinal
 	}
 	if id, ok := s.shapeIDs[string(key)]; ok {
 		return id
 	}
 	id := uint32(len(s.shapes))
-	x.platforms = slices.Clone(x.platforms)
+	x.platforms, x.builds, x.profiles = slices.Clone(x.platforms), slices.Clone(x.builds), slices.Clone(x.profiles)
 	s.shapes, s.shapeIDs[string(key)] = append(s.shapes, x), id
 	return id
 }

@@ -14,7 +14,7 @@ var shownFacets = [counted]struct {
 	name  string
 }{
 	{fLicense, index.FacetLicense}, {fLanguage, index.FacetLanguage}, {fPlatform, index.FacetPlatform}, {fKind, index.FacetKind},
-	{fSigned, index.FacetSigned}, {fKeyword, index.FacetKeyword}, {fCategory, index.FacetCategory}, {fNamespace, index.FacetNamespace},
+	{fSigned, index.FacetSigned}, {fBuild, index.FacetBuild}, {fKeyword, index.FacetKeyword}, {fCategory, index.FacetCategory}, {fNamespace, index.FacetNamespace},
 }
 
 // prepareCounts makes room for the values of the state. Counts are all zero
@@ -57,8 +57,8 @@ func (s *search) countOne(field int, r *row) {
 		add(counts[field], s.st.keywords(r), 1)
 	case fCategory:
 		add(counts[field], s.st.categories(r), 1)
-	case fPlatform:
-		add(counts[field], s.st.shapes[r.shape].platforms, 1)
+	case fPlatform, fBuild:
+		add(counts[field], s.st.shapes[r.shape].several(field), 1)
 	case fDepends: // no facet
 	default:
 		counts[field][s.st.shapes[r.shape].single[field]]++
@@ -83,6 +83,7 @@ func (s *search) unfold() {
 			s.counts[field][id] += n
 		}
 		add(s.counts[fPlatform], x.platforms, n)
+		add(s.counts[fBuild], x.builds, n)
 	}
 }
 

@@ -26,8 +26,9 @@ type verdict struct{ failed, field uint8 }
 
 func (v verdict) fail(field int) verdict { return verdict{min(v.failed+1, 2), uint8(field)} }
 
-// compile looks up what f names.
-func (s *state) compile(f index.Filters) filter {
+// compile looks up what a query's filters name.
+func (s *state) compile(q index.Query) filter {
+	f := q.Filters
 	var out filter
 	add := func(field int, values []string, spell func(string) string) {
 		if len(values) == 0 {
@@ -67,8 +68,8 @@ func (s *state) compile(f index.Filters) filter {
 		for i := range s.shapes {
 			x := &s.shapes[i]
 			switch {
-			case field == fPlatform && slices.ContainsFunc(x.platforms, ff.want.has):
-			case field != fPlatform && ff.want.has(x.single[field]):
+			case field >= fPlatform && slices.ContainsFunc(x.several(field), ff.want.has):
+			case field < fPlatform && ff.want.has(x.single[field]):
 			case groups.has(x.group):
 			default:
 				out.shapes[i] = out.shapes[i].fail(field)
@@ -81,10 +82,14 @@ func (s *state) compile(f index.Filters) filter {
 	add(fPlatform, f.Platform, nil)
 	add(fKind, f.Kind, nil)
 	add(fSigned, f.Signed, nil)
+	add(fBuild, f.Build, nil)
 	add(fKeyword, f.Keyword, nil)
 	add(fCategory, f.Category, nil)
 	add(fNamespace, f.Namespace, name)
 	add(fDepends, f.DependsOn, name)
+	if q.Fits != nil {
+		s.fitting(q.Fits, &out)
+	}
 	if len(f.Header) > 0 {
 		out.header = map[int32]bool{}
 		for _, v := range f.Header {
@@ -98,6 +103,25 @@ func (s *state) compile(f index.Filters) filter {
 		}
 	}
 	return out
+}
+
+// fitting fails the shapes of which no profile fits. Each profile is judged
+// once, and there are few of them.
+func (s *state) fitting(fits func(string) bool, out *filter) {
+	var want idSet = make([]uint64, len(s.profiles.values)/64+1)
+	for id, v := range s.profiles.values {
+		if id > 0 && fits(v.text) {
+			want.set(uint32(id))
+		}
+	}
+	if out.shapes == nil {
+		out.shapes = make([]verdict, len(s.shapes))
+	}
+	for i := range s.shapes {
+		if !slices.ContainsFunc(s.shapes[i].profiles, want.has) {
+			out.shapes[i].failed = 2 // no facet shows them
+		}
+	}
 }
 
 // licenseGroups is the set of license groups among the values of a filter.

@@ -95,7 +95,7 @@ func check(d *index.Document) error {
 
 // own returns a copy of d that shares no slice with the caller.
 func own(d index.Document) *index.Document {
-	for _, p := range []*[]string{&d.Aliases, &d.Keywords, &d.Categories, &d.Platforms, &d.Headers, &d.Dependencies} {
+	for _, p := range []*[]string{&d.Aliases, &d.Keywords, &d.Categories, &d.Platforms, &d.Builds, &d.Profiles, &d.Headers, &d.Dependencies} {
 		*p = slices.Clone(*p)
 	}
 	return &d

@@ -140,9 +140,9 @@ func queryHash(q index.Query) []byte {
 		}
 	}
 	f := q.Filters
-	put(q.Text, string(q.Sort))
+	put(q.Text, string(q.Sort), q.FitsKey)
 	for _, values := range [][]string{
-		f.Namespace, f.License, f.Language, f.Platform, f.Kind, f.Signed, f.Keyword, f.Category, f.DependsOn, f.Header,
+		f.Namespace, f.License, f.Language, f.Platform, f.Kind, f.Signed, f.Build, f.Keyword, f.Category, f.DependsOn, f.Header,
 	} {
 		put(values...)
 	}

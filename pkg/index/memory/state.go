@@ -40,6 +40,7 @@ type state struct {
 	tables  [fFields]table
 	groups  table // license groups
 
+	profiles table // of builds
 	shapes   []shape
 	shapeIDs map[string]uint32
 }
@@ -54,7 +55,7 @@ func newState() *state {
 	}
 	s.tables[fLicense] = newTable(licenseNames)
 	s.tables[fDepends] = newTable(dependencyNames)
-	s.groups = newTable(nil)
+	s.groups, s.profiles = newTable(nil), newTable(nil)
 	return s
 }
 
@@ -109,6 +110,12 @@ func (s *state) fill(slot int32, p *prepared) {
 	}
 	for _, v := range d.Platforms {
 		x.platforms = append(x.platforms, s.tables[fPlatform].id(v))
+	}
+	for _, v := range d.Builds {
+		x.builds = append(x.builds, s.tables[fBuild].id(v))
+	}
+	for _, v := range d.Profiles {
+		x.profiles = append(x.profiles, s.profiles.id(v))
 	}
 	s.compact()
 	r := row{

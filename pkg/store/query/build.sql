@@ -10,6 +10,10 @@ SET version_key = excluded.version_key, tag = excluded.tag, abi_id = excluded.ab
 SELECT repo, digest, version_key, tag, abi_id, os, arch, tree, tree_bytes, debug, debug_bytes, attached_ms, actor, facts
 FROM build WHERE repo = $1 AND version_key = $2 ORDER BY attached_ms, digest;
 
+-- name: BuildsBetween
+SELECT repo, digest, version_key, tag, abi_id, os, arch, tree, tree_bytes, debug, debug_bytes, attached_ms, actor, facts
+FROM build WHERE repo > $1 AND repo <= $2 ORDER BY repo, version_key, attached_ms, digest;
+
 -- name: Build
 SELECT repo, digest, version_key, tag, abi_id, os, arch, tree, tree_bytes, debug, debug_bytes, attached_ms, actor, facts
 FROM build WHERE repo = $1 AND digest = $2;
