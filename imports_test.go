@@ -73,6 +73,7 @@ var layer = map[string]int{
 	"cmd/clyde-bench":               60,
 	"internal/postgrestest":         10,
 	"internal/toolchaintest":        10,
+	"internal/githubtest":           10, // what of GitHub matters, on this machine
 	"internal/devtools/seed":        60,
 	"internal/devtools/dev":         60,
 	"internal/devtools/sigstore":    60,
@@ -110,7 +111,8 @@ var only = []struct {
 	{"github.com/pressly/goose/", []string{"pkg/store"}, "all SQL is in one place"},
 	{"oras.land/oras-go/", []string{"pkg/artifact", "cmd/clyde", "cmd/clyde-bench"}, "packages travel through one client; the program shares credentials with docker and oras"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "libraries have no command line"},
-	{"github.com/google/go-containerregistry/", []string{"cmd/clyde-bench"}, "tests use it as a peer"},
+	{"github.com/google/go-containerregistry/", []string{"cmd/clyde-bench", "internal/githubtest"}, "tests use it as a peer"},
+	{module + "internal/githubtest", nil, "tests only"},
 	{"github.com/google/go-cmp/", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
 	{"pgregory.net/rapid", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
 	{"testing", []string{"pkg/store/storetest", "pkg/resolve/resolvetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest", "internal/postgrestest", "internal/toolchaintest"}, "programs do not link the test runner"},

@@ -39,6 +39,9 @@ func parseAddress(s string) (address, error) {
 		return bad("leave out what follows ? and #")
 	}
 	a := address{scheme: u.Scheme, host: strings.ToLower(u.Host), prefix: strings.Trim(u.Path, "/")}
+	if isGHCR(a.host) {
+		a.prefix = strings.ToLower(a.prefix) // owners are written as they like, and repositories in lower case alone
+	}
 	switch a.scheme {
 	case "":
 		if a.scheme = "https"; isLoopback(u.Hostname()) {

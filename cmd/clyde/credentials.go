@@ -54,7 +54,12 @@ func credentialStore() (*credentials.DynamicStore, error) {
 // registry that clyde is set to talk to.
 func credentialFor(ctx context.Context, host string, ours bool) (credential, error) {
 	if t := strings.TrimSpace(os.Getenv(tokenVar)); t != "" && ours {
-		return credential{secret: t, source: tokenVar}, nil
+		switch {
+		case !isGHCR(host):
+			return credential{secret: t, source: tokenVar}, nil
+		case !strings.HasPrefix(t, ownTokenPrefix): // one of ours means nothing there
+			return credential{user: ghcrUser, secret: t, source: tokenVar}, nil
+		}
 	}
 	s, err := credentialStore()
 	if err != nil {
@@ -72,6 +77,8 @@ func credentialFor(ctx context.Context, host string, ours bool) (credential, err
 		out.user, out.secret = "<token>", c.RefreshToken
 	case c.AccessToken != "":
 		out.user, out.secret = "", c.AccessToken
+	case isGHCR(host):
+		return ghcrCredential(), nil
 	default:
 		return credential{}, nil
 	}

@@ -23,6 +23,7 @@ import (
 type packFlags struct {
 	namespace, archive string
 	zstd               bool
+	source             string // address of the repository, where package.yaml names none
 }
 
 func (p *packFlags) register(cmd *cobra.Command) {
@@ -39,7 +40,7 @@ func (a *app) pack(ctx context.Context, dir string, p packFlags) (*artifact.Pack
 	if err != nil {
 		return nil, err
 	}
-	o := artifact.PackOptions{Namespace: strings.TrimPrefix(p.namespace, "@"), Archive: p.archive, Epoch: epoch, Zstd: p.zstd}
+	o := artifact.PackOptions{Namespace: strings.TrimPrefix(p.namespace, "@"), Archive: p.archive, Epoch: epoch, Zstd: p.zstd, Source: p.source}
 	if p.archive == "-" {
 		name, remove, err := a.spool(artifact.MaxArchive)
 		if err != nil {

@@ -338,6 +338,10 @@ func (a *app) index(offline bool) (*sparse.Source, error) {
 	}
 	return sparse.New(sparse.Options{
 		Default: own.url(), Bound: a.settings.Registries, Cache: filepath.Join(cache, "index"), Offline: offline, UserAgent: userAgent(),
+		Tagged: a.tagged, NoIndex: func(address string) bool {
+			at, err := parseAddress(address)
+			return err == nil && isGHCR(at.host)
+		},
 		Token: func(ctx context.Context, address string) (string, error) {
 			at, err := parseAddress(address)
 			if err != nil {

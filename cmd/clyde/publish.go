@@ -102,11 +102,17 @@ func (p *publication) run(ctx context.Context, dir string) error {
 			return err
 		}
 	}
+	if isGHCR(at.host) {
+		p.pack.source = sourceOf(dir)
+	}
 	packed, err := a.packChecked(ctx, dir, p.pack)
 	if err != nil {
 		return err
 	}
 	defer packed.Close()
+	if err := ghcrNamespace(at, packed.Name); err != nil {
+		return err
+	}
 	builds, err := loadBuilds(packed, p.builds)
 	if err != nil {
 		return err
@@ -189,7 +195,7 @@ func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed,
 			tags = nil // by digest
 		}
 		if err := a.push(ctx, oc, repo, packed, tags); err != nil {
-			return versionConflict(err)
+			return pushRefused(s.at, err)
 		}
 	}
 	if signer == nil {
@@ -200,7 +206,7 @@ func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed,
 		Digest: packed.Descriptor.Digest, MediaType: packed.Descriptor.MediaType, Size: packed.Descriptor.Size,
 	}
 	if out.Signatures, err = a.sign(ctx, oc, signer, []signing.Subject{sub}, p.legacy); err != nil {
-		return err
+		return pushRefused(s.at, err)
 	}
 	out.SignedBy = signedBy(signer)
 	if k := signer.Authority().Key; k != nil {
@@ -210,7 +216,7 @@ func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed,
 		return nil
 	}
 	_, err = oc.PutManifest(ctx, repo, tag, packed.Descriptor.MediaType, packed.Manifest)
-	return versionConflict(err)
+	return pushRefused(s.at, err)
 }
 
 // willBePrivate reports whether the package is private, or asks to be with its
@@ -334,9 +340,10 @@ func versionConflict(err error) error {
 	return err
 }
 
-// needLogin refuses early what a registry of ours refuses without a token.
+// needLogin refuses early what a registry of ours, or GitHub's, refuses without
+// a token.
 func (a *app) needLogin(ctx context.Context, s site) error {
-	if !s.hasAPI {
+	if !s.hasAPI && !isGHCR(s.at.host) {
 		return nil
 	}
 	at, err := a.address()
@@ -346,6 +353,10 @@ func (a *app) needLogin(ctx context.Context, s site) error {
 	c, err := a.credentialFor(ctx, at.host, true)
 	if err != nil || c.secret != "" {
 		return err
+	}
+	if isGHCR(at.host) {
+		return clyde.Errorf(clyde.ErrUnauthenticated, "publishing needs a token for %s", at.host).WithCode("not_logged_in").
+			Fix("clyde login --registry %s --username YOU --with-token, or docker login %s", ghcrHost, ghcrHost).Fix("set %s, in CI", githubTokenVar)
 	}
 	return loginFixes(clyde.Errorf(clyde.ErrUnauthenticated, "publishing needs a token for %s", at.host).WithCode("not_logged_in").
 		Fix("clyde login").Fix("set %s, in CI", tokenVar))

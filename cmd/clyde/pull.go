@@ -179,20 +179,30 @@ func (a *app) pullOne(ctx context.Context, m *meters, t target, judge *judge, ou
 // checkConfig reads the package.yaml that was published and compares it with
 // what was asked for: a registry must not answer for one package with another.
 func checkConfig(ctx context.Context, oc *artifact.Client, l located, d ocispec.Descriptor) (base, version string, err error) {
-	r, err := oc.Blob(ctx, l.repo, d)
+	m, err := publishedManifest(ctx, oc, l, d)
 	if err != nil {
 		return "", "", err
 	}
+	return m.Name.Base, m.Version.String(), nil
+}
+
+// publishedManifest is the package.yaml that was published, which has a name
+// and a version: those that were asked for.
+func publishedManifest(ctx context.Context, oc *artifact.Client, l located, d ocispec.Descriptor) (*clyde.Manifest, error) {
+	r, err := oc.Blob(ctx, l.repo, d)
+	if err != nil {
+		return nil, err
+	}
 	data, err := readAll(r, artifact.MaxConfig, "package.yaml")
 	if err := errors.Join(err, r.Close()); err != nil {
-		return "", "", err
+		return nil, err
 	}
 	m, ps := clyde.ParseManifest(data)
 	if err := ps.Err("the package.yaml of " + l.String()); err != nil {
-		return "", "", err
+		return nil, err
 	}
-	wrong := func(format string, args ...any) (string, string, error) {
-		return "", "", clyde.Errorf(clyde.ErrInvalid, "the registry answers for %s with %s", l, fmt.Sprintf(format, args...)).WithCode("package_mismatch").
+	wrong := func(format string, args ...any) (*clyde.Manifest, error) {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "the registry answers for %s with %s", l, fmt.Sprintf(format, args...)).WithCode("package_mismatch").
 			Fix("tell whoever runs %s", l.at.host)
 	}
 	asked := l.name
@@ -205,7 +215,7 @@ func checkConfig(ctx context.Context, oc *artifact.Client, l located, d ocispec.
 	if m.Name.Base == "" || m.Version.IsZero() {
 		return wrong("a package.yaml without name or version")
 	}
-	return m.Name.Base, m.Version.String(), nil
+	return m, nil
 }
 
 // vacant refuses a directory with something in it before anything is fetched.

@@ -42,7 +42,7 @@ func newPush(a *app) *cobra.Command {
 				return err
 			}
 			if err := a.push(ctx, oc, r.repo(), p, []string{r.tag}); err != nil {
-				return versionConflict(err)
+				return pushRefused(r.at, err)
 			}
 			if a.json {
 				return a.emit("push", struct {
@@ -73,6 +73,9 @@ func (a *app) packFor(ctx context.Context, from string, r reference, flags packF
 	}
 	if flags.namespace == "" {
 		flags.namespace = n.Namespace
+	}
+	if isGHCR(r.at.host) {
+		flags.source = sourceOf(dir)
 	}
 	p, err := a.pack(ctx, dir, flags)
 	if err != nil {

@@ -96,6 +96,9 @@ func (a *app) askSite(ctx context.Context) (site, error) {
 	if err != nil {
 		return site{}, err
 	}
+	if isGHCR(at.host) {
+		return site{at: at}, nil
+	}
 	c, err := a.api(ctx)
 	if err != nil {
 		return site{}, err

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -23,6 +24,9 @@ import (
 	"github.com/clydepm/clyde-registry/config"
 	"github.com/clydepm/clyde-registry/pkg/server"
 )
+
+// scriptHubs are the stand-ins of scripts that say "github", by their address.
+var scriptHubs sync.Map
 
 var update = flag.Bool("update", false, "rewrite golden files and scripts")
 
@@ -75,6 +79,9 @@ func scriptParams(dir string) testscript.Params {
 
 			"deny-on-terminal": scriptTerminal("deny"),
 			"flip":             scriptFlip,
+			"github":           scriptGitHub,
+			"public":           scriptMakePublic,
+			"asked":            scriptAsked,
 		},
 	}
 }

@@ -130,6 +130,9 @@ func parseTarget(arg string) (target, error) {
 func parseReference(arg string) (reference, error) {
 	var r reference
 	s := arg
+	if host, _, _ := strings.Cut(strings.TrimPrefix(s, "https://"), "/"); isGHCR(strings.ToLower(host)) {
+		s = strings.TrimSuffix(s, ":") // as GitHub's pages and events write a package without a tag
+	}
 	if at := strings.LastIndexByte(s, '@'); at >= 0 {
 		d, err := digest.Parse(s[at+1:])
 		if err != nil {

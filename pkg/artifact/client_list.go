@@ -138,7 +138,8 @@ func nextLink(links []string) string {
 
 // Referrers returns every manifest that names subject as its subject, each
 // once, by the registry's word: fetch one to know. Where the registry has no
-// such list, it is the index under the tag sha256-<hex>. More than
+// such list, or leads elsewhere for it, it is the index under the tag
+// sha256-<hex>. More than
 // MaxReferrers are clyde.ErrTooLarge.
 func (c *Client) Referrers(ctx context.Context, repo string, subject digest.Digest) ([]ocispec.Descriptor, error) {
 	if err := checkDigest(subject); err != nil {
@@ -161,7 +162,8 @@ func (c *Client) Referrers(ctx context.Context, repo string, subject digest.Dige
 		}
 		return true, gather(&out, known, index.Manifests)
 	})
-	if err == errNoAPI || isStatus(err, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented) {
+	elsewhere := clyde.AsError(err)
+	if err == errNoAPI || elsewhere != nil && elsewhere.Code == "redirect_refused" || isStatus(err, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented) {
 		return c.taggedReferrers(ctx, repo, subject)
 	}
 	if err != nil {

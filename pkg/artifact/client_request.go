@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -281,6 +282,10 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	refused := func(why string) error {
 		return clyde.Errorf(clyde.ErrUnavailable, "%s redirects to %s, %s", via[0].URL.Host, req.URL.Host, why).WithCode("redirect_refused")
 	}
+	// GitHub's registry leads to a page about packages, which is throttled.
+	if listsReferrers(via[0].URL) && !sameOrigin(req.URL, via[0].URL) {
+		return refused("and what refers to a manifest is asked of the registry alone")
+	}
 	if len(via) > MaxRedirects {
 		return refused("which is one redirect too many")
 	}
@@ -294,6 +299,9 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	}
 	return nil
 }
+
+// listsReferrers reports whether an address is that of a list of referrers.
+func listsReferrers(u *url.URL) bool { return path.Base(path.Dir(u.Path)) == "referrers" }
 
 // unreachable is the error about a request without a reply; cause is why its
 // context ended, or nil.

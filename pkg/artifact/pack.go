@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -28,6 +29,7 @@ type PackOptions struct {
 	Epoch       time.Time         // time of every file, whole seconds (SOURCE_DATE_EPOCH); zero: 1970-01-01
 	Annotations map[string]string // of the OCI manifest; they win over those made from package.yaml
 	Zstd        bool              // compress with zstd in place of gzip
+	Source      string            // address of the repository, for a package.yaml that names none
 }
 
 // Pack makes the package in dir. The same files give the same digest on every
@@ -175,7 +177,14 @@ func (p *Packed) assemble(m *clyde.Manifest, source Blob, readme string, text []
 	if err != nil {
 		return err
 	}
-	p.Manifest, p.Descriptor, err = Assemble(config, m, p.Layers, o.Annotations)
+	extra := maps.Clone(o.Annotations)
+	if m.Repository == "" && o.Source != "" && extra[ocispec.AnnotationSource] == "" {
+		if extra == nil {
+			extra = map[string]string{}
+		}
+		extra[ocispec.AnnotationSource] = o.Source
+	}
+	p.Manifest, p.Descriptor, err = Assemble(config, m, p.Layers, extra)
 	return err
 }
 

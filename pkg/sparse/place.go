@@ -43,8 +43,11 @@ type place struct {
 
 	once  sync.Once
 	err   error
-	host  string            // what lock files call it
-	other map[string]string // addresses of the registries that it names for namespaces
+	plain bool // it says nothing of itself: any OCI registry, perhaps
+
+	address string            // as it was given
+	host    string            // what lock files call it
+	other   map[string]string // addresses of the registries that it names for namespaces
 }
 
 // wellKnown is the part of a registry's description that matters here.
@@ -88,7 +91,7 @@ func (s *Source) place(ctx context.Context, address string) (*place, error) {
 	s.mu.Lock()
 	p := s.places[address]
 	if p == nil {
-		p = &place{s: s}
+		p = &place{s: s, address: address}
 		s.places[address] = p
 	}
 	s.mu.Unlock()
@@ -108,9 +111,16 @@ func (p *place) describe(ctx context.Context, address string) (err error) {
 		}
 	}
 	p.host = strings.ToLower(p.base.Host)
+	if p.base.Scheme != "file" && p.s.Tagged != nil && p.s.NoIndex != nil && p.s.NoIndex(address) {
+		p.plain = true
+		return nil
+	}
 	data, err := p.read(ctx, wellKnownPath, maxWellKnown)
 	var wk wellKnown
 	switch {
+	case p.client != nil && p.s.Tagged != nil && refusal(err):
+		p.plain = true
+		return nil
 	case errors.Is(err, clyde.ErrNotFound), errors.Is(err, errNotCached):
 		return nil
 	case err != nil:
@@ -224,6 +234,17 @@ func (p *place) read(ctx context.Context, path string, limit int64) ([]byte, err
 	}
 	c.store(data, resp.Header.Get("ETag"))
 	return data, nil
+}
+
+// refusal reports whether err is how a server answers that has no such
+// document: a registry that asks everybody who they are refuses it, too.
+func refusal(err error) bool {
+	for _, kind := range []error{clyde.ErrNotFound, clyde.ErrUnauthenticated, clyde.ErrDenied, clyde.ErrInvalid} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // refused is the failure of a reply that is neither the file nor its absence.

@@ -34,6 +34,13 @@ type Options struct {
 	// it goes nowhere else. Nil shows nothing to anybody.
 	Token     func(ctx context.Context, address string) (string, error)
 	UserAgent string
+	// Tagged lists the versions of a package of a registry that has no index, by
+	// its tags: any OCI registry. It is asked where neither a description nor an
+	// index is there. Nil: such a registry has no packages.
+	Tagged func(ctx context.Context, address string, name clyde.Name) ([]resolve.Candidate, error)
+	// NoIndex reports whether the registry at an address is known to have none.
+	// It is not asked for one then. May be nil.
+	NoIndex func(address string) bool
 	// Cache is a folder for what was read; empty means to keep nothing.
 	Cache string
 	// Offline answers from the cache, and from folders, alone.
@@ -200,8 +207,13 @@ func (s *Source) load(ctx context.Context, name clyde.Name) ([]resolve.Candidate
 	if err != nil {
 		return nil, err
 	}
+	if p.plain && !s.Offline && s.NoIndex != nil && s.NoIndex(p.address) {
+		return s.Tagged(ctx, p.address, name)
+	}
 	data, err := p.read(ctx, "index/"+name.Repo()+".ndjson", resolve.MaxIndexSize)
 	switch {
+	case p.plain && refusal(err):
+		return s.Tagged(ctx, p.address, name)
 	case errors.Is(err, errNotCached):
 		s.mu.Lock()
 		s.missing = append(s.missing, name)
