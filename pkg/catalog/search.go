@@ -153,6 +153,15 @@ func (c *Catalog) Stats(ctx context.Context) (Stats, error) {
 	return Stats{Packages: p, Releases: r}, err
 }
 
+// Listed is a package in a list of all.
+type Listed = store.Listed
+
+// Public lists what anybody may see, by name: at most n packages, after the
+// first skip. It is for sitemaps.
+func (c *Catalog) Public(ctx context.Context, skip, n int) ([]Listed, error) {
+	return c.DB.PublicPackages(ctx, skip, n)
+}
+
 // Downloads counts pulls between two UTC days, inclusive.
 func (c *Catalog) Downloads(ctx context.Context, p account.Principal, name clyde.Name, from, to time.Time, by store.CountBy) ([]store.Count, error) {
 	row, err := c.see(ctx, p, name)

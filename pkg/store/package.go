@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -110,6 +111,26 @@ func (db *DB) Hydrate(ctx context.Context, repos []string) (_ []Package, err err
 // Packages lists packages after the given repo, at most n: for rebuilding the index and for browsing.
 func (db *DB) Packages(ctx context.Context, after string, n int) ([]Package, error) {
 	return list(ctx, db, scanPackage, "Packages", after, n)
+}
+
+// Listed is a package in a list of all: no more than where it is and how old.
+type Listed struct {
+	Name    clyde.Name
+	Updated time.Time
+}
+
+// PublicPackages lists packages that are not private and have a version, by
+// repo: at most n, after the first skip.
+func (db *DB) PublicPackages(ctx context.Context, skip, n int) ([]Listed, error) {
+	return list(ctx, db, func(s scanner) (l Listed, err error) {
+		var (
+			repo    string
+			updated int64
+		)
+		err = s.Scan(&repo, &updated)
+		l.Name, l.Updated = nameOf(repo), fromMS(updated)
+		return l, err
+	}, "PublicPackages", n, skip)
 }
 
 // PackagesByBase lists the packages of that bare name, by repo, at most 100.

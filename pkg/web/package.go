@@ -117,6 +117,9 @@ type install struct {
 }
 
 func (s *Web) pkg(w http.ResponseWriter, r request) error {
+	if done, err := s.toAPI(w, r); done || err != nil {
+		return err
+	}
 	h, ref, done, err := s.head(w, r, "readme")
 	if done || err != nil {
 		return err

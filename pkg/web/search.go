@@ -4,49 +4,22 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
-	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/index"
 )
 
-// homeRows is how many packages each list of the home page shows.
-const homeRows = 8
-
-type homePage struct {
-	base
-	Stats   catalog.Stats
-	Updated []catalog.Package
-	Used    []catalog.Package
-	Host    string
-}
-
-func (s *Web) home(w http.ResponseWriter, r request) error {
-	p := homePage{base: s.base(r, ""), Host: s.o.Host}
-	p.Home = true
-	var err error
-	if p.Stats, err = s.o.Catalog.Stats(r.Context()); err != nil {
-		return err
-	}
-	// The home page is one for all: it shows what anybody may see.
-	if p.Updated, err = s.o.Catalog.Recent(r.Context(), account.Principal{}, index.SortUpdated, homeRows); err != nil {
-		return err
-	}
-	if p.Used, err = s.o.Catalog.Recent(r.Context(), account.Principal{}, index.SortRelevance, homeRows); err != nil {
-		return err
-	}
-	p.Used = slices.DeleteFunc(slices.Clone(p.Used), func(p catalog.Package) bool { return p.Dependents == 0 })
-	return s.render(w, r, http.StatusOK, "home.html", p)
-}
-
-// filterParams are the parameters that narrow a search, in the order in which
-// their chips stand; most are facets too.
-var filterParams = []struct {
+// filterParam is one parameter that narrows a search.
+type filterParam struct {
 	name, title string
 	field       func(*index.Filters) *[]string
-}{
-	{index.FacetNamespace, "Namespace", func(f *index.Filters) *[]string { return &f.Namespace }},
+}
+
+// filterParams are all of them, in the order in which their chips stand; most
+// are facets too.
+var filterParams = []filterParam{
 	{index.FacetLanguage, "Language", func(f *index.Filters) *[]string { return &f.Language }},
 	{index.FacetKind, "Type", func(f *index.Filters) *[]string { return &f.Kind }},
 	{index.FacetLicense, "Licence", func(f *index.Filters) *[]string { return &f.License }},
@@ -55,6 +28,7 @@ var filterParams = []struct {
 	{index.FacetSigned, "Signature", func(f *index.Filters) *[]string { return &f.Signed }},
 	{index.FacetCategory, "Category", func(f *index.Filters) *[]string { return &f.Category }},
 	{index.FacetKeyword, "Keyword", func(f *index.Filters) *[]string { return &f.Keyword }},
+	{index.FacetNamespace, "Namespace", func(f *index.Filters) *[]string { return &f.Namespace }},
 	{"depends", "Depends on", func(f *index.Filters) *[]string { return &f.DependsOn }},
 	{"header", "Header", func(f *index.Filters) *[]string { return &f.Header }},
 }
@@ -71,14 +45,20 @@ var sortTitles = []struct {
 type choice struct {
 	Title string // of what it belongs to: "Licence"
 	Value string
+	Label string // the value as people write it
 	Count int
 	URL   string
 	On    bool
 }
 
+// shownValues is how many values of a facet are listed before the others are
+// folded away.
+const shownValues = 8
+
 type facet struct {
 	Title  string
 	Values []choice
+	Rest   []choice // folded away
 	Open   bool
 }
 
@@ -88,11 +68,13 @@ type searchPage struct {
 	Facets []facet
 	Chips  []choice // filters that are on; the link takes one away
 	Sorts  []choice
-	Hidden []choice // what the search form keeps
 	Next   string
 	First  string // set on pages after the first
 	Mean   string // link to what was perhaps meant
 	Clear  string // the text without its filters
+
+	Elsewhere string // how the rest of the world calls what was not found; "" for no word
+	Operators []operator
 }
 
 func (s *Web) search(w http.ResponseWriter, r request) error {
@@ -125,7 +107,7 @@ func (s *Web) search(w http.ResponseWriter, r request) error {
 	q.Cursor, q.Limit, q.Facets = v.Get("cursor"), index.DefaultLimit, true
 	p := searchPage{base: s.base(r, "Search")}
 	p.Query = v.Get("q")
-	p.NoRobo = true
+	p.NoRobo, p.Searching, p.Operators = true, true, operators
 	if p.Query != "" {
 		p.Title = p.Query
 	}
@@ -140,8 +122,8 @@ func (s *Web) search(w http.ResponseWriter, r request) error {
 func (p *searchPage) links(keep url.Values, q index.Query) {
 	for _, f := range filterParams {
 		for _, v := range keep[f.name] {
-			p.Chips = append(p.Chips, choice{Title: f.title, Value: v, URL: without(keep, f.name, v)})
-			p.Hidden = append(p.Hidden, choice{Title: f.name, Value: v})
+			p.Chips = append(p.Chips, choice{Title: f.title, Value: v, Label: label(f.name, v), URL: without(keep, f.name, v)})
+			p.Kept = append(p.Kept, choice{Title: f.name, Value: v})
 		}
 		i := slices.IndexFunc(p.Result.Facets, func(x index.Facet) bool { return x.Name == f.name })
 		if i < 0 {
@@ -149,13 +131,17 @@ func (p *searchPage) links(keep url.Values, q index.Query) {
 		}
 		fc := facet{Title: f.title, Open: len(p.Facets) < 4 || len(keep[f.name]) > 0}
 		for _, v := range p.Result.Facets[i].Values {
-			c := choice{Value: v.Value, Count: v.Count, On: slices.Contains(keep[f.name], v.Value)}
+			c := choice{Value: v.Value, Label: label(f.name, v.Value), Count: v.Count, On: slices.Contains(keep[f.name], v.Value)}
 			if c.On {
 				c.URL = without(keep, f.name, v.Value)
 			} else {
 				c.URL = with(keep, f.name, v.Value)
 			}
-			fc.Values = append(fc.Values, c)
+			if len(fc.Values) < shownValues || c.On {
+				fc.Values = append(fc.Values, c)
+			} else {
+				fc.Rest = append(fc.Rest, c)
+			}
 		}
 		p.Facets = append(p.Facets, fc)
 	}
@@ -169,7 +155,7 @@ func (p *searchPage) links(keep url.Values, q index.Query) {
 		p.Sorts = append(p.Sorts, choice{Title: o.title, URL: searchURL(u), On: o.sort == current})
 	}
 	if sort := keep.Get("sort"); sort != "" {
-		p.Hidden = append(p.Hidden, choice{Title: "sort", Value: sort})
+		p.Kept = append(p.Kept, choice{Title: "sort", Value: sort})
 	}
 	if p.Result.NextCursor != "" {
 		u := clone(keep)
@@ -187,6 +173,48 @@ func (p *searchPage) links(keep url.Values, q index.Query) {
 	if len(p.Chips) > 0 {
 		p.Clear = searchURL(url.Values{"q": keep["q"]})
 	}
+	if q.Text != "" && p.Result.Total == 0 {
+		p.Elsewhere = "https://repology.org/projects/?" + url.Values{"search": {q.Text}}.Encode()
+	}
+}
+
+// operator is one thing that may be typed into the search box.
+type operator struct{ Example, About string }
+
+// URL is the search that the example stands for.
+func (o operator) URL() string { return searchURL(url.Values{"q": {o.Example}}) }
+
+// operators explain what index.ParseText reads.
+var operators = []operator{
+	{"depends:fmt", "packages that require one of this name"},
+	{"header:zlib.h", "packages that have this header, by the end of its path"},
+	{"is:signed", "with a verified signature; also is:unsigned, is:header-only, is:library, is:tool"},
+	{"license:mit", "by licence: an SPDX identifier, or a group such as permissive"},
+	{"lang:c++", "written in C++; lang:c for C"},
+	{"kind:header-only,tool", "of one of these types"},
+	{"platform:windows", "that support it"},
+	{"namespace:acme", "of one namespace; also keyword: and category:"},
+	{"sort:updated", "in another order: downloads, updated, new, name"},
+}
+
+// label is a value of a filter as people write it.
+func label(filter, value string) string {
+	switch filter {
+	case index.FacetLanguage:
+		return language(value)
+	case index.FacetNamespace:
+		return "@" + strings.TrimPrefix(value, "@")
+	case index.FacetPlatform:
+		if l, ok := platforms[value]; ok {
+			return l
+		}
+	}
+	return value
+}
+
+// platforms are systems as their makers write them.
+var platforms = map[string]string{
+	"linux": "Linux", "macos": "macOS", "windows": "Windows", "ios": "iOS", "android": "Android", "wasm": "WebAssembly", "freebsd": "FreeBSD",
 }
 
 func clone(v url.Values) url.Values {
@@ -214,23 +242,4 @@ func searchURL(v url.Values) string {
 		return "/search?" + e
 	}
 	return "/search"
-}
-
-func (s *Web) namespace(w http.ResponseWriter, r request) error {
-	ns := r.PathValue("ns")
-	if len(ns) > 0 && ns[0] == '@' {
-		ns = ns[1:]
-	}
-	if err := clyde.CheckNamespace(ns); err != nil {
-		return err
-	}
-	http.Redirect(w, r.Request, searchURL(url.Values{"namespace": {ns}}), http.StatusFound)
-	return nil
-}
-
-func (s *Web) about(w http.ResponseWriter, r request) error {
-	return s.render(w, r, http.StatusOK, "about.html", struct {
-		base
-		Host, PublicURL string
-	}{s.base(r, "How it works"), s.o.Host, s.o.PublicURL})
 }

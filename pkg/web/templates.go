@@ -20,14 +20,24 @@ var templateFS embed.FS
 
 // base is what the layout needs of every page.
 type base struct {
-	Title  string // before the site's name; "" on the home page
-	Query  string // what the search box shows
-	Signed string // who is signed in; "" for nobody
-	Person bool   // and has an account page
-	Next   string // where to return from signing in; "" where nobody can
-	Home   bool   // the home page has a search box of its own
-	NoRobo bool   // not for search engines
+	Title     string   // before the site's name; "" on the home page
+	About     string   // a sentence for search engines and previews; may be empty
+	Canonical string   // the address by which others should know the page; "" for none
+	Card      string   // address of the picture in previews; "" for none
+	Feeds     []feed   // of what the page is about
+	Data      any      // the page's JSON-LD; nil for none
+	Query     string   // what the search box shows
+	Kept      []choice // what the search box sends besides
+	Searching bool     // the page shows what the search box finds
+	Signed    string   // who is signed in; "" for nobody
+	Person    bool     // and has an account page
+	Next      string   // where to return from signing in; "" where nobody can
+	Home      bool     // the home page has a search box of its own
+	NoRobo    bool     // not for search engines
 }
+
+// feed is one Atom feed.
+type feed struct{ Title, URL string }
 
 func (s *Web) base(r request, title string) base {
 	b := base{Title: title, Query: clip(r.URL.Query().Get("q"))}
@@ -39,17 +49,23 @@ func (s *Web) base(r request, title string) base {
 	return b
 }
 
-// parse reads every page with the layout and the parts.
+// parse reads every page with the layout and the parts: the templates whose
+// names end in parts.html.
 func (s *Web) parse() (map[string]*template.Template, error) {
-	shared, err := template.New("").Funcs(s.funcs()).ParseFS(templateFS, "templates/layout.html", "templates/parts.html", "templates/account_parts.html")
+	shared, err := template.New("").Funcs(s.funcs()).ParseFS(templateFS, "templates/layout.html", "templates/*parts.html")
+	if err != nil {
+		return nil, err
+	}
+	files, err := templateFS.ReadDir("templates")
 	if err != nil {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"home.html", "search.html", "package.html", "versions.html", "builds.html", "dependencies.html", "dependents.html",
-		"files.html", "file.html", "candidates.html", "about.html", "error.html", "account_login.html", "account_go.html", "account_profile.html",
-		"account_sessions.html", "account_tokens.html", "account_device.html", "account_namespaces.html",
-		"package_settings.html", "namespace_settings.html", "account_org.html", "account_admin.html", "account_audit.html"} {
+	for _, f := range files {
+		name := f.Name()
+		if name == "layout.html" || strings.HasSuffix(name, "parts.html") {
+			continue
+		}
 		t, err := shared.Clone()
 		if err != nil {
 			return nil, err
@@ -69,6 +85,7 @@ func (s *Web) funcs() template.FuncMap {
 		"date":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
 		"when":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
 		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"ago":    func(t time.Time) template.HTML { return ago(t, s.o.Now()) },
 		"url":    packageURL,
 		"web":    webURL,
 		"label":  webLabel,
@@ -83,18 +100,79 @@ func (s *Web) funcs() template.FuncMap {
 			return v
 		},
 		"standard": func(v string) string {
-			return strings.NewReplacer("c++", "C++", "c", "C").Replace(v)
+			return strings.ToUpper(v)
 		},
-		"lang": func(v string) string {
-			switch v {
-			case "cpp":
-				return "C++"
-			case "c":
-				return "C"
-			}
-			return v
-		},
+		"lang":    language,
+		"systems": runsOn,
 	}
+}
+
+// language is a language as people write it.
+func language(v string) string {
+	switch v {
+	case "cpp":
+		return "C++"
+	case "c":
+		return "C"
+	}
+	return v
+}
+
+// runsOn tells what something runs on, as people write it; all of the common
+// ones together have one word.
+func runsOn(names []string) string {
+	common := 0
+	var out []string
+	for _, n := range names {
+		if n == "linux" || n == "macos" || n == "windows" {
+			common++
+		}
+		out = append(out, label(index.FacetPlatform, n))
+	}
+	if common == 3 {
+		if len(names) == common {
+			return "Linux, macOS, Windows"
+		}
+		return fmt.Sprintf("Linux, macOS, Windows + %d", len(names)-common)
+	}
+	return strings.Join(out, ", ")
+}
+
+// ago is a moment as people tell it, with the exact one on hover.
+func ago(t, now time.Time) template.HTML {
+	const exact = "2 Jan 2006, 15:04:05 UTC"
+	t = t.UTC()
+	return template.HTML(`<time datetime="` + t.Format(time.RFC3339) + `" title="` + t.Format(exact) + `">` + since(t, now) + `</time>`) //nolint:gosec // digits and words of ours
+}
+
+// since is how long ago t was, in the one unit that fits. What is to come is
+// told by its day.
+func since(t, now time.Time) string {
+	const day = 24 * time.Hour
+	d := now.Sub(t)
+	switch {
+	case d < -time.Minute:
+		return t.Format("2 Jan 2006")
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return units(d, time.Minute, "minute")
+	case d < day:
+		return units(d, time.Hour, "hour")
+	case d < 30*day:
+		return units(d, day, "day")
+	case d < 365*day:
+		return units(d, 30*day, "month")
+	}
+	return units(d, 365*day, "year")
+}
+
+func units(d, unit time.Duration, name string) string {
+	n := d / unit
+	if n == 1 {
+		return "1 " + name + " ago"
+	}
+	return fmt.Sprintf("%d %ss ago", n, name)
 }
 
 // packageURL is the address of a package's page, from "@acme/zlib", a version

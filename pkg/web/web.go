@@ -44,6 +44,7 @@ type Catalog interface {
 	BuildPlatforms(ctx context.Context, p account.Principal, ref catalog.Ref) ([]string, error)
 	Candidates(ctx context.Context, p account.Principal, base string) ([]catalog.Package, error)
 	Recent(ctx context.Context, p account.Principal, sort index.Sort, n int) ([]catalog.Package, error)
+	Public(ctx context.Context, skip, n int) ([]catalog.Listed, error)
 	Stats(ctx context.Context) (catalog.Stats, error)
 	SetAccess(ctx context.Context, p account.Principal, name clyde.Name, private bool) (catalog.Package, error)
 	Deprecate(ctx context.Context, p account.Principal, name clyde.Name, d catalog.Deprecation) (catalog.Package, error)
@@ -58,6 +59,8 @@ type Options struct {
 	Host      string                                         // of the registry, as clients write it: "localhost:8080"
 	Log       *slog.Logger
 	Now       func() time.Time
+
+	SecurityContact string // where holes of this server are reported: an address of the web or of mail; "": the project's
 
 	// What signing in needs; without Accounts nobody does.
 	Accounts  *account.Accounts
@@ -136,6 +139,7 @@ func (s *Web) routes() {
 		"/{$}":                             s.home,
 		"/search":                          s.search,
 		"/about":                           s.about,
+		"/browse":                          s.browse,
 		"/packages":                        redirect("/search"),
 		"/packages/{$}":                    redirect("/search"),
 		"/packages/{name}":                 s.short,
@@ -159,14 +163,18 @@ func (s *Web) routes() {
 	s.accountRoutes()
 	s.mux.HandleFunc("GET /static/{file}", s.static)
 	s.mux.HandleFunc("GET /favicon.ico", s.favicon)
-	s.mux.HandleFunc("GET /robots.txt", robots)
+	s.machineRoutes()
 }
+
+// PageCSP is the Content-Security-Policy of every page of the site: its own
+// style, script and pictures, answers of its own API, and nothing inline.
+const PageCSP = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // Handler returns the pages, with the headers that every answer carries.
 func (s *Web) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", PageCSP)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Permissions-Policy", "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), microphone=(), midi=(), payment=(), usb=()")
@@ -189,7 +197,7 @@ type handler func(w http.ResponseWriter, r request) error
 // page adapts a handler: it finds out who asks, and shows errors.
 func (s *Web) page(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Vary", "Authorization, Cookie")
+		w.Header().Set("Vary", "Authorization, Cookie, Accept, Accept-Encoding")
 		who, err := s.who(r)
 		req := request{r, who}
 		if err == nil {
@@ -221,21 +229,31 @@ func (s *Web) render(w http.ResponseWriter, r request, status int, name string, 
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	if status == http.StatusOK {
 		sum := sha256.Sum256(b.Bytes())
-		tag := `"` + hex.EncodeToString(sum[:16]) + `"`
+		tag := `W/"` + hex.EncodeToString(sum[:16]) + `"` // weak: compressed or not
 		if h.Get("Cache-Control") == "" {
 			h.Set("Cache-Control", cacheControl(r.who))
 		}
 		h.Set("ETag", tag)
-		if matches(r.Header.Get("If-None-Match"), tag) {
+		if matches(r.Header.Get("If-None-Match"), strings.TrimPrefix(tag, "W/")) {
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
 	} else {
 		h.Set("Cache-Control", "no-store")
 	}
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	body := b.Bytes()
+	// Only what anybody may see: the size of a page with secrets and a part that
+	// somebody else chose would tell of the secrets.
+	if r.who.Anonymous() && len(body) >= compressFrom && takesGzip(r.Request) {
+		var err error
+		if body, err = compressed(body); err != nil {
+			return fmt.Errorf("web: page %s: %w", name, err)
+		}
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = b.WriteTo(w) // the reader is gone: there is nobody to tell
+	_, _ = w.Write(body) // the reader is gone: there is nobody to tell
 	return nil
 }
 

@@ -51,3 +51,8 @@ ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value;
 
 -- name: Counters
 SELECT name, value FROM counter;
+
+-- name: PublicPackages
+-- A window of what anybody may see, for sitemaps: as far as the window begins,
+-- the key is walked.
+SELECT repo, updated_ms FROM package_view WHERE NOT private AND latest <> '' ORDER BY repo LIMIT $1 OFFSET $2;

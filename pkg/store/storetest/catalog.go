@@ -73,6 +73,10 @@ func testPackages(t *testing.T, db *store.DB, c *clock) {
 	if got := get(db.Packages(ctx, "acme/p57", 9))(t); len(got) != 2 || got[0].Repo != "acme/p58" {
 		t.Errorf("Packages after acme/p57 = %v", got)
 	}
+	must(t, db.SaveSetting(ctx, store.Setting{Repo: "acme/p58", Private: true}, store.Change{}, store.AuditEntry{}))
+	if got := get(db.PublicPackages(ctx, 57, 9))(t); len(got) != 2 || got[0].Name.Base != "p57" || got[1].Name.Base != "p59" {
+		t.Errorf("PublicPackages after 57 = %v; want p57 and p59", got)
+	}
 
 	save(t, db, "acme/foo_bar", "1.0.0", 1)
 	save(t, db, "zeta/foo_bar", "1.0.0", 1)
