@@ -161,7 +161,7 @@ func (b *buildRun) make(ctx context.Context, dir string, packed *artifact.Packed
 		return err
 	}
 	o := install.Options{BuildType: b.buildType, Jobs: b.jobs, Generate: generate.Write, Say: a.say, Origin: (&origins{a: a}).find, Log: a.stderr}
-	if o.Toolchain, err = install.DetectToolchain(ctx, store); err != nil {
+	if err := compileWith(ctx, store, &o); err != nil {
 		return err
 	}
 	o.Platform = o.Toolchain.Platform()
@@ -176,10 +176,7 @@ func (b *buildRun) make(ctx context.Context, dir string, packed *artifact.Packed
 		}
 		o.Project, o.Lock, b.lock = p.dir, res.lock, res.lock
 	}
-	return install.Make(ctx, store, o, install.Made{
-		Packed: packed, Traits: traits, Shared: b.linkage == compat.Shared,
-		CFlags: strings.Fields(os.Getenv("CFLAGS")), CXXFlags: strings.Fields(os.Getenv("CXXFLAGS")),
-	}, use)
+	return install.Make(ctx, store, o, install.Made{Packed: packed, Traits: traits, Shared: b.linkage == compat.Shared}, use)
 }
 
 // traitsOf returns every trait with its value: the one asked for, else its

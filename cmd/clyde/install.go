@@ -115,7 +115,7 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 	}
 	o := install.Options{
 		Project: p.dir, Deps: f.deps, Dev: !f.noDev, NoBuild: f.noBuild, BuildType: f.buildTyp, Jobs: f.jobs, Offline: f.offline, AllowCollisions: f.collisions,
-		Flags: hostFlags(), Generate: generate.Write, Say: a.say,
+		Generate: generate.Write, Say: a.say,
 	}
 	if o.Deps == "" {
 		o.Deps = filepath.Join(p.dir, install.DepsFolder)
@@ -125,7 +125,7 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 	if f.verbose {
 		o.Log = a.stderr
 	}
-	if o.Toolchain, err = install.DetectToolchain(ctx, store); err != nil {
+	if err := compileWith(ctx, store, &o); err != nil {
 		return err
 	}
 	if err := setPlatform(&o, f.platform); err != nil {
@@ -156,7 +156,7 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 		return t.add, t.end
 	}
 	if !f.fromSource {
-		c := chooser{at: at, judge: j, platform: o.Platform, foreign: f.platform != "", locked: f.locked || f.frozen, explain: f.explain}
+		c := chooser{at: at, judge: j, tools: o.Toolchain, platform: o.Platform, foreign: f.platform != "", locked: f.locked || f.frozen, explain: f.explain}
 		o.Prebuilt = c.find
 	}
 	if j.policy != nil {
@@ -188,6 +188,14 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 		}
 	}
 	return a.showInstall(done, res.changed, false, began)
+}
+
+// compileWith takes the compilers and the flags that the environment names:
+// those by which builds are chosen, and with which the rest is built.
+func compileWith(ctx context.Context, s *install.Store, o *install.Options) (err error) {
+	o.CFlags, o.CXXFlags = strings.Fields(os.Getenv("CFLAGS")), strings.Fields(os.Getenv("CXXFLAGS"))
+	o.Toolchain, err = install.DetectToolchain(ctx, s)
+	return err
 }
 
 // setPlatform is the platform of the compiler, or the one asked for.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 
@@ -24,13 +23,11 @@ import (
 // server takes.
 const maxBuilds = 256
 
-// hostFlags is what of the environment decides which builds fit.
-func hostFlags() string { return os.Getenv("CFLAGS") + "\n" + os.Getenv("CXXFLAGS") }
-
 // chooser finds, for packages that would have to be built, a build that fits.
 type chooser struct {
 	at       *origins
 	judge    *judge
+	tools    install.Toolchain // what compiles here; its flags are those of the environment
 	platform resolve.Platform
 	foreign  bool // platform is not that of this machine
 	locked   bool // only builds that the lock file names
@@ -46,7 +43,7 @@ type chooser struct {
 func (c *chooser) machine(ctx context.Context) (compat.Host, error) {
 	c.once.Do(func() {
 		if !c.foreign {
-			c.host, c.err = toolchain.Detect(ctx, toolchain.Options{})
+			c.host, c.err = toolchain.Detect(ctx, toolchain.Options{CC: c.tools.CC, CXX: c.tools.CXX})
 			return
 		}
 		p := c.platform // nothing else is known of a machine that is elsewhere

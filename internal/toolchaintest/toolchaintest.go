@@ -9,7 +9,7 @@ import (
 )
 
 // programs are what .ci/run installs for these tests.
-var programs = []string{"gcc", "g++", "cc", "c++", "ar", "clang", "clang++", "cmake", "ninja", "make", "meson", "pkg-config"}
+var programs = []string{"gcc", "g++", "cc", "c++", "ar", "clang", "clang++", "cmake", "ninja", "make", "meson", "pkg-config", "autoreconf", "automake", "libtoolize", "nm"}
 
 // Need skips a test that make test/toolchains does not run, and fails it there
 // where anything is missing: a program, or a second C++ standard library.
@@ -18,7 +18,7 @@ func Need(t testing.TB) {
 	if os.Getenv("CLYDE_TEST_TOOLCHAINS") == "" {
 		t.Skip("needs compilers and build systems; make test/toolchains runs it")
 	}
-	const mend = "apt-get install g++ clang libc++-dev libc++abi-dev cmake ninja-build make meson pkg-config"
+	const mend = "apt-get install g++ clang libc++-dev libc++abi-dev cmake ninja-build make meson pkg-config autoconf automake libtool"
 	for _, name := range programs {
 		if _, err := exec.LookPath(name); err != nil {
 			t.Fatalf("%s is missing: %s", name, mend)

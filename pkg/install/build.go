@@ -93,7 +93,7 @@ func (in *installer) compile(ctx context.Context, p *pkg, jobs int, key, files s
 			return err
 		}
 	}
-	if err := tree.copyTo(b.src); err != nil {
+	if err := errors.Join(tree.copyTo(b.src), oneAge(b.src)); err != nil {
 		return err
 	}
 	system, err := in.system(p, tree)
@@ -117,6 +117,20 @@ func (in *installer) compile(ctx context.Context, p *pkg, jobs int, key, files s
 		return err
 	}
 	return moveInto(b.prefix, files)
+}
+
+// oneAge makes all files of a source equally old. Archives carry no times, and
+// of files in the order in which they were copied make would take some for newer
+// than what was made of them: a shipped configure would be made again, by tools
+// that are not there.
+func oneAge(src string) error {
+	now := time.Now()
+	return filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		return os.Chtimes(path, now, now)
+	})
 }
 
 // closure is all that is linked with p, those that others need first.
@@ -157,6 +171,9 @@ func (b *builder) environment() error {
 		}
 		if d.entry.has("lib") {
 			ld = append(ld, "-L"+filepath.Join(at, "lib"))
+			if b.in.o.Platform.OS == "linux" && d.isShared() { // the run path in it leads nowhere while it is in the store
+				ld = append(ld, "-Wl,-rpath-link,"+filepath.Join(at, "lib"))
+			}
 		}
 		for _, dir := range []string{"lib/pkgconfig", "share/pkgconfig"} {
 			if d.entry.has(dir) {
@@ -182,25 +199,37 @@ func (b *builder) environment() error {
 		{"HOME", home}, {"TMPDIR", home}, {"TEMP", home}, {"TMP", home}, {"LC_ALL", "C.UTF-8"}, {"TZ", "UTC"},
 		{"SOURCE_DATE_EPOCH", "0"}, {"ZERO_AR_DATE", "1"},
 		{"CC", b.in.o.Toolchain.CC}, {"CXX", b.in.o.Toolchain.CXX}, {"AR", b.in.o.Toolchain.AR},
-		{"CFLAGS", words(flags, b.in.cflags)}, {"CXXFLAGS", words(flags, b.in.cxxflags)}, {"CPPFLAGS", strings.Join(cpp, " ")}, {"LDFLAGS", strings.Join(ld, " ")},
+		{"CFLAGS", words(flags, b.in.o.CFlags)}, {"CXXFLAGS", words(flags, b.in.o.CXXFlags)}, {"CPPFLAGS", strings.Join(cpp, " ")}, {"LDFLAGS", strings.Join(ld, " ")},
+		// For linkers that are given no run path: in LDFLAGS, make and the shell
+		// would each read $ORIGIN in a way of their own.
+		{"LD_RUN_PATH", strings.Join(b.rpath(), ":")},
 		{"CMAKE_PREFIX_PATH", strings.Join(prefixes, list)}, {"PKG_CONFIG_PATH", strings.Join(pc, list)},
 		{"http_proxy", noProxy}, {"https_proxy", noProxy}, {"HTTP_PROXY", noProxy}, {"HTTPS_PROXY", noProxy}, {"ALL_PROXY", noProxy},
-	}
-	for _, name := range []string{"SYSTEMROOT", "COMSPEC", "PATHEXT", "SDKROOT", "DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET"} {
-		if v := os.Getenv(name); v != "" { // without these, Windows and macOS start no compiler
-			set = append(set, [2]string{name, v})
-		}
 	}
 	for name, value := range b.p.locked.Traits {
 		set = append(set, [2]string{traitVariable(name), value})
 	}
 	for _, s := range set {
-		if s[1] != "" {
+		if s[1] != "" || s[0] == "LDFLAGS" {
 			b.env = append(b.env, s[0]+"="+s[1])
 		}
 	}
+	// Without these, Windows and macOS start no compiler.
+	b.env = append(b.env, passed("SYSTEMROOT", "COMSPEC", "PATHEXT", "SDKROOT", "DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET")...)
 	slices.Sort(b.env)
 	return nil
+}
+
+// passed returns those of the named variables that the user has set, as in an
+// environment.
+func passed(names ...string) []string {
+	var out []string
+	for _, name := range names {
+		if v := os.Getenv(name); v != "" {
+			out = append(out, name+"="+v)
+		}
+	}
+	return out
 }
 
 func words(lists ...[]string) string { return strings.Join(slices.Concat(lists...), " ") }

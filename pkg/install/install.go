@@ -55,9 +55,10 @@ type Options struct {
 	// AllowCollisions installs packages of which programs cannot link two.
 	AllowCollisions bool
 	Toolchain       Toolchain
-	// Flags is what the user compiles with, as far as it decides which binaries
-	// fit: CFLAGS and CXXFLAGS. Building a package does not use it.
-	Flags string
+	// CFlags and CXXFlags are what the user compiles C and C++ with besides, in
+	// words: by them binaries are chosen, and what is built from source is built
+	// with them, too.
+	CFlags, CXXFlags []string
 
 	// Origin says where a package of a registry is fetched from. Several
 	// goroutines call it.
@@ -120,8 +121,6 @@ type installer struct {
 	byName map[clyde.Name]*pkg
 	order  []*pkg // those that others need first
 	signed map[clyde.Name]string
-
-	cflags, cxxflags []string // the user's own, with which everything is compiled
 }
 
 // Run makes the deps folder hold what the lock file says, for one platform, and
@@ -313,10 +312,10 @@ func (in *installer) fingerprint() string {
 		Format                   int
 		Platform                 resolve.Platform
 		BuildType, Stamp, Policy string
-		Flags                    string
+		Flags                    []string
 		FromSource               bool
 		Packages                 []one
-	}{stateVersion, in.o.Platform, in.o.BuildType, in.o.Toolchain.Stamp, in.o.Policy, in.o.Flags, in.o.Prebuilt == nil, nil}
+	}{stateVersion, in.o.Platform, in.o.BuildType, in.o.Toolchain.Stamp, in.o.Policy, in.o.flags(), in.o.Prebuilt == nil, nil}
 	for _, p := range in.order {
 		o := one{p.name, p.locked.Digest, p.locked.Registry + " " + p.locked.Checksum, p.locked.Traits, p.linked, p.direct, nil}
 		for _, d := range slices.Concat(p.deps, p.tools) {
@@ -356,6 +355,7 @@ func (in *installer) key(p *pkg) string {
 		BuildType       string
 		Traits          map[string]string `json:",omitempty"`
 		Flags           []string          `json:",omitempty"`
+		SDK             []string          `json:",omitempty"`
 		Deps            []dep
 	}{Format: keyFormat, Name: p.name, Archive: p.archive.Digest.String(), Config: sumBytes(p.config), Traits: p.locked.Traits}
 	switch {
@@ -365,15 +365,22 @@ func (in *installer) key(p *pkg) string {
 	default:
 		doc.System = p.manifest.Build.System
 		doc.Platform, doc.Toolchain, doc.BuildType = in.o.Platform, in.o.Toolchain, in.o.BuildType
-		if len(in.cflags)+len(in.cxxflags) > 0 {
-			doc.Flags = slices.Concat(in.cflags, []string{"c++:"}, in.cxxflags)
-		}
+		doc.Flags, doc.SDK = in.o.flags(), passed("SDKROOT", "DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET")
 		for _, d := range slices.Concat(p.deps, p.tools) {
 			doc.Deps = append(doc.Deps, dep{d.name.String(), in.key(d)})
 		}
 	}
 	p.key = sumJSON(doc)
 	return p.key
+}
+
+// flags are all that the user compiles with, in one list; nil where there is
+// nothing.
+func (o *Options) flags() []string {
+	if len(o.CFlags)+len(o.CXXFlags) == 0 {
+		return nil
+	}
+	return slices.Concat(o.CFlags, []string{"c++:"}, o.CXXFlags)
 }
 
 func sumBytes(b []byte) string {

@@ -18,9 +18,6 @@ type Made struct {
 	Packed *artifact.Packed  // its source: nothing else of its folder is used
 	Traits map[string]string // all of them, defaults too
 	Shared bool              // a shared library in place of an archive
-	// CFlags and CXXFlags are what the user compiles with besides; what the
-	// package needs is compiled with them, too.
-	CFlags, CXXFlags []string
 }
 
 // Make builds a package from its source as installing it would, and calls use
@@ -37,7 +34,7 @@ func Make(ctx context.Context, s *Store, o Options, m Made, use func(prefix stri
 	if o.Lock == nil {
 		o.Lock = &resolve.Lock{}
 	}
-	in := &installer{o: &o, store: s, signed: map[clyde.Name]string{}, cflags: m.CFlags, cxxflags: m.CXXFlags}
+	in := &installer{o: &o, store: s, signed: map[clyde.Name]string{}}
 	if err := in.graph(); err != nil {
 		return err
 	}

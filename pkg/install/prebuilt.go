@@ -50,7 +50,7 @@ func (in *installer) preferBuilds(ctx context.Context) error {
 		if _, err := in.store.Entry(Built, source); err == nil {
 			continue
 		}
-		known := in.store.path("tmp", "prebuilt-"+sumJSON([]string{source, in.o.Policy, in.o.Flags}))
+		known := in.store.path("tmp", "prebuilt-"+sumJSON([]any{source, in.o.Policy, in.o.flags()}))
 		var b Binary
 		if readJSON(known, &b) == nil {
 			if p.take(&b); in.stored(p) {

@@ -111,7 +111,7 @@ func TestPrebuilt(t *testing.T) {
 	}
 
 	// With other flags another binary may fit: the store's is not taken for it.
-	again.Flags, again.Project = "-D_GLIBCXX_USE_CXX11_ABI=0", t.TempDir()
+	again.CXXFlags, again.Project = []string{"-D_GLIBCXX_USE_CXX11_ABI=0"}, t.TempDir()
 	if _, err := install.Run(t.Context(), s, again); err == nil {
 		t.Error("Run with other flags takes the binary for the old ones")
 	}

@@ -204,9 +204,9 @@ func (b *builder) link(ctx context.Context, objects []string, cxx bool) error {
 	if err != nil {
 		return err
 	}
-	args := b.in.cflags // -fsanitize and -stdlib are the linker's, too
+	args := b.in.o.CFlags // -fsanitize and -stdlib are the linker's, too
 	if cxx {
-		args = b.in.cxxflags
+		args = b.in.o.CXXFlags
 	}
 	args = slices.Clone(args)
 	out := filepath.Join(to, base)
@@ -230,8 +230,6 @@ func (b *builder) link(ctx context.Context, objects []string, cxx bool) error {
 			}
 		}
 	}
-	for _, r := range b.rpath() {
-		args = append(args, "-Wl,-rpath,"+r)
-	}
+	args = append(args, b.rpathFlags()...)
 	return b.run(ctx, b.src, cc, append(args, b.flagsFor(m.LDFlags, cxx, "ldflags")...)...)
 }

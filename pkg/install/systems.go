@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/generate"
 )
 
 // system is one way to build.
@@ -102,19 +103,30 @@ func (b *builder) traitNames() []string {
 	return names
 }
 
-// rpath is where a shared library finds those that it needs, from where it lies
-// in a deps folder.
+// rpath is where shared libraries and programs of the package find what they
+// need, from where they lie in a deps folder.
 func (b *builder) rpath() []string {
-	out := []string{"$ORIGIN"}
-	if b.in.o.Platform.OS == "macos" {
-		out[0] = "@loader_path"
-	}
+	here := choose(b.in.o.Platform.OS == "macos", "@loader_path", "$ORIGIN")
+	out := []string{here, here + "/../lib"}
 	for _, d := range b.needs {
-		if d.locked.Traits["shared"] == "true" {
-			out = append(out, out[0]+"/../../../"+dirOf(d.name)+"/lib")
+		if d.isShared() {
+			out = append(out, here+"/../../../"+dirOf(d.name)+"/lib")
 		}
 	}
 	return out
+}
+
+func (b *builder) rpathFlags() []string {
+	var out []string
+	for _, dir := range b.rpath() {
+		out = append(out, "-Wl,-rpath,"+dir)
+	}
+	return out
+}
+
+// isShared reports whether a built package has a shared library.
+func (p *pkg) isShared() bool {
+	return slices.ContainsFunc(p.components(), func(c generate.Component) bool { return c.Kind == generate.Shared })
 }
 
 func (b *builder) meson(ctx context.Context) error {
@@ -124,6 +136,13 @@ func (b *builder) meson(ctx context.Context) error {
 		"--buildtype=" + buildTypes[b.in.o.BuildType].meson,
 		"--default-library=" + choose(b.shared(), "shared", "static"), "-Db_staticpic=true",
 		"--cmake-prefix-path=" + strings.Join(filepath.SplitList(b.lookup("CMAKE_PREFIX_PATH")), ","),
+	}
+	// Meson takes the run paths of its own away when it installs, and keeps those
+	// that were asked for; no shell sees $ORIGIN.
+	for i, v := range b.env {
+		if strings.HasPrefix(v, "LDFLAGS=") {
+			b.env[i] = strings.Join(append([]string{v}, b.rpathFlags()...), " ")
+		}
 	}
 	if err := b.run(ctx, b.src, "meson", append(args, b.p.manifest.Build.Args...)...); err != nil {
 		return err

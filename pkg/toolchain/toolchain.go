@@ -102,6 +102,9 @@ func Compilers(ctx context.Context, o Options) (t Toolchain, err error) {
 // find returns the compiler asked for, or the first of the usual ones that
 // there is.
 func (o Options) find(asked string, usual ...string) string {
+	if _, err := exec.LookPath(asked); err == nil {
+		return asked
+	}
 	if f := strings.Fields(asked); len(f) > 0 { // "ccache gcc"
 		return f[len(f)-1]
 	}
