@@ -48,7 +48,7 @@ func (s *Web) answer(w http.ResponseWriter, r request, kind, cache string, body 
 	tag := `W/"` + hex.EncodeToString(sum[:16]) + `"`
 	h.Set("Content-Type", kind)
 	h.Set("Cache-Control", cache)
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // a badge stands in the pages of others
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("ETag", tag)
