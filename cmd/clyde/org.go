@@ -58,7 +58,7 @@ func newNamespace(a *app) *cobra.Command {
 		})
 	})
 	return group("namespace", "Claim and list namespaces", "Namespaces belong to an account or an organisation. Your login at the provider you signed in with, and the\n"+
-		"organisations that you administer there, can be claimed at once; other names are requested.", list, claim, ask)
+		"organisations that you administer there, can be claimed at once; other names are requested.", list, claim, ask, newNamespaceBuilds(a))
 }
 
 func newOrg(a *app) *cobra.Command {

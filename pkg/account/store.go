@@ -30,6 +30,8 @@ type Store interface {
 	AddTeamMember(ctx context.Context, team, account int64, audit store.AuditEntry) error
 	AddToken(ctx context.Context, t store.Token, audit store.AuditEntry) error
 	AddTransfer(ctx context.Context, t store.Transfer, audit store.AuditEntry) error
+	BuildPolicy(ctx context.Context, namespace string) (store.BuildPolicy, error)
+	SetBuildPolicy(ctx context.Context, p store.BuildPolicy, audit store.AuditEntry) error
 	AlikeNamespaces(ctx context.Context, name string) ([]string, error)
 	ClaimNamespace(ctx context.Context, name string, o store.Owner, by string, takeOver bool, audit store.AuditEntry) error
 	CompleteTransfer(ctx context.Context, id string, by int64, audit store.AuditEntry) error

@@ -59,8 +59,9 @@ var (
 	exampleOrg = Organisation{
 		Name: "acme", Display: "Acme, Inc.", Created: exampleTime, Namespaces: []string{"acme"}, Switches: &Switches{SignedOnly: true, Creators: "maintainer"},
 	}
-	exampleNamespace = Namespace{Name: "acme", OwnerKind: "org", Owner: "acme", SignedOnly: true, Created: exampleTime}
-	exampleRequest   = NamespaceRequest{
+	exampleBuildPolicy = BuildPolicy{Days: 30, Rebuilders: []string{"bob", "publisher:q3v5k2abq3v5k2abq3v5"}}
+	exampleNamespace   = Namespace{Name: "acme", OwnerKind: "org", Owner: "acme", SignedOnly: true, Created: exampleTime}
+	exampleRequest     = NamespaceRequest{
 		ID: "r3v5k2abq3v5k2abq3v5", Namespace: "acme-labs", Login: "alice", Why: "We are Acme's laboratory: https://acme.example/labs", State: "waiting", Created: exampleTime,
 	}
 	exampleTransfer = Transfer{ID: "t3v5k2abq3v5k2abq3v5", Pattern: "@acme/zlib", ToKind: "org", To: "umbrella", Created: exampleTime, Expires: exampleTime.Add(account.InvitationFor)}
@@ -125,7 +126,7 @@ func peopleReplies() map[string]any {
 		"set-member": Outcome{Waits: &waits}, "list-confirmations": ConfirmationList{[]Confirmation{waits}},
 		"list-teams": TeamList{[]Team{{Name: "release", Created: exampleTime}}}, "create-team": Team{Name: "release", Created: exampleTime},
 		"list-team-members": PersonList{[]Person{{Login: "bob", Name: "Bob"}}},
-		"list-namespaces":   NamespaceList{[]Namespace{exampleNamespace}}, "get-namespace": exampleNamespace, "claim-namespace": exampleNamespace,
+		"list-namespaces":   NamespaceList{[]Namespace{exampleNamespace}}, "get-namespace": exampleNamespace, "get-build-policy": exampleBuildPolicy, "set-build-policy": exampleBuildPolicy, "claim-namespace": exampleNamespace,
 		"list-namespace-requests": NamespaceRequestList{[]NamespaceRequest{exampleRequest}}, "request-namespace": exampleRequest,
 		"list-reserved-names":   ReservedNameList{Items: []ReservedName{{Name: "openssi", Why: "it would be taken for @openssl", By: "admin", Created: exampleTime}}},
 		"list-package-grants":   GrantList{Items: []Grant{{Pattern: "@acme/zlib", HolderKind: "team", Holder: "acme/release", Role: "publisher", By: "alice", Created: exampleTime}}, Invitations: []Invitation{invited}},
@@ -227,6 +228,7 @@ var requests = map[string]any{
 	"answer-invitation": Answer{Accept: true}, "answer-transfer": Answer{Accept: true}, "confirm-change": Answer{Accept: true},
 	"create-organisation": OrganisationRequest{Name: "acme", Display: "Acme, Inc."}, "set-switches": Switches{SignedOnly: true, Creators: "maintainer"},
 	"set-member": RoleRequest{Role: "owner"}, "invite-member": InviteRequest{Login: "bob", Role: "publisher"}, "create-team": TeamRequest{Name: "release"},
+	"set-build-policy":         exampleBuildPolicy,
 	"claim-namespace":          ClaimRequest{Name: "acme", Organisation: "acme"},
 	"request-namespace":        NamespaceAsk{Name: "acme-labs", Why: exampleRequest.Why},
 	"decide-namespace-request": Decision{Grant: true}, "reserve-name": ReserveRequest{Why: "it would be taken for @openssl"},

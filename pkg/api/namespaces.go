@@ -33,6 +33,12 @@ type ClaimRequest struct {
 	Owner        string `json:"owner,omitempty" maxLength:"64" doc:"login that shall own it, where an administrator gives it away"`
 }
 
+// BuildPolicy is what a namespace says about binary builds of its packages.
+type BuildPolicy struct {
+	Days       int      `json:"days" minimum:"-1" maximum:"3650" doc:"in which builds may follow their version; -1: for ever"`
+	Rebuilders []string `json:"rebuilders" maxItems:"32" doc:"who may attach builds besides whoever published the version: logins, publisher:ID of a trusted publisher, token:ID of a token"`
+}
+
 // NamespaceAsk requests a namespace.
 type NamespaceAsk struct {
 	Name         string `json:"name" maxLength:"64" doc:"the namespace, without @"`
@@ -111,6 +117,11 @@ type (
 		Link string `header:"Link" doc:"the next page, rel=next"`
 		Body ReservedNameList
 	}
+	buildPolicyOutput struct{ Body BuildPolicy }
+	buildPolicyInput  struct {
+		NamespacePath
+		Body BuildPolicy
+	}
 	reserveInput struct {
 		ReservedPath
 		Body ReserveRequest
@@ -174,7 +185,37 @@ func (s *server) namespaces() {
 	}, func(ctx context.Context, in *decideInput) (*struct{}, error) {
 		return nil, s.Accounts.DecideRequest(ctx, callOf(ctx).who, in.ID, in.Body.Grant, in.Body.Why)
 	})
+	s.buildPolicy(at + "/{namespace}/builds")
 	s.reservedNames()
+}
+
+func (s *server) buildPolicy(at string) {
+	add(s, operation{
+		id: "get-build-policy", method: "GET", path: at, tag: "namespaces", summary: "Get what a namespace says about builds", token: true, errors: []int{404},
+		about: "Who may attach binary builds to its versions besides their publishers, and for how long. For who may manage the namespace.",
+	}, func(ctx context.Context, in *NamespacePath) (*buildPolicyOutput, error) {
+		ns, err := in.namespace()
+		if err != nil {
+			return nil, err
+		}
+		p, err := s.Accounts.BuildPolicy(ctx, callOf(ctx).who, ns)
+		return &buildPolicyOutput{BuildPolicy{p.Days, p.Rebuilders}}, err
+	})
+	add(s, operation{
+		id: "set-build-policy", method: "PUT", path: at, tag: "namespaces", summary: "Say who may attach builds", token: true, errors: writing,
+		about: "Replaces what the namespace says. Builds that are attached stay; rebuilders need the right to publish there, too. For who may manage the namespace.",
+	}, func(ctx context.Context, in *buildPolicyInput) (*buildPolicyOutput, error) {
+		ns, err := in.namespace()
+		if err != nil {
+			return nil, err
+		}
+		by := callOf(ctx).who
+		if err := s.Accounts.SetBuildPolicy(ctx, by, account.BuildPolicy{Namespace: ns, Days: in.Body.Days, Rebuilders: in.Body.Rebuilders}); err != nil {
+			return nil, err
+		}
+		p, err := s.Accounts.BuildPolicy(ctx, by, ns)
+		return &buildPolicyOutput{BuildPolicy{p.Days, p.Rebuilders}}, err
+	})
 }
 
 func (s *server) claim(ctx context.Context, in *claimInput) (*namespaceOutput, error) {

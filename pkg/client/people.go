@@ -32,6 +32,13 @@ type NamespaceRequest struct {
 	Created   time.Time `json:"created_at"`
 }
 
+// BuildPolicy is who may attach builds besides the publisher of a version, and
+// until when.
+type BuildPolicy struct {
+	Days       int      `json:"days"`       // after the version; -1: for ever
+	Rebuilders []string `json:"rebuilders"` // logins, publisher:ID, token:ID
+}
+
 // Switches are what an organisation asks of its packages.
 type Switches struct {
 	TrustedOnly bool   `json:"trusted_only"`
@@ -195,6 +202,16 @@ func (c *Client) remove(ctx context.Context, path string, out any) error {
 // Namespaces returns what the account and its organisations own.
 func (c *Client) Namespaces(ctx context.Context) ([]Namespace, error) {
 	return list[Namespace](ctx, c, "/namespaces", nil)
+}
+
+// BuildPolicy returns what a namespace says about builds.
+func (c *Client) BuildPolicy(ctx context.Context, namespace string) (out BuildPolicy, err error) {
+	return out, c.get(ctx, path("namespaces", namespace, "builds"), nil, &out)
+}
+
+// SetBuildPolicy replaces what a namespace says about builds.
+func (c *Client) SetBuildPolicy(ctx context.Context, namespace string, p BuildPolicy) (out BuildPolicy, err error) {
+	return out, c.call(ctx, http.MethodPut, path("namespaces", namespace, "builds"), p, &out, nil)
 }
 
 // ClaimNamespace claims a namespace for the account, for an organisation, or

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,11 +157,11 @@ func (a *Admitter) mayAttach(ctx context.Context, p Push, version store.Claim) e
 	}
 	if !same && !slices.Contains(policy.Rebuilders, who) {
 		return clyde.Errorf(clyde.ErrDenied, "version %s of %s was published by somebody else; builds come from its publisher, or from whom the namespace allows", version.Version, name).
-			WithCode("not_publisher").Fix("Attach it as whoever published the version, or ask the owner of @%s to allow %q as a rebuilder.", name.Namespace, who)
+			WithCode("not_publisher").Fix("Attach it as whoever published the version, or ask the owner of @%s: clyde namespace builds %s --allow %s", name.Namespace, name.Namespace, cmp.Or(p.Principal.Login, who))
 	}
 	if end := version.Committed.AddDate(0, 0, policy.Days); policy.Days != store.Always && a.Now().After(end) {
 		return clyde.Errorf(clyde.ErrDenied, "version %s of %s was published on %s; builds of it were accepted for %d days", version.Version, name, version.Committed.UTC().Format(time.DateOnly), policy.Days).
-			WithCode("build_late").Fix("Publish a new version, or ask the owner of @%s to accept builds for longer.", name.Namespace)
+			WithCode("build_late").Fix("Publish a new version, or ask the owner of @%s to accept builds for longer: clyde namespace builds %s --days 30", name.Namespace, name.Namespace)
 	}
 	return nil
 }

@@ -97,15 +97,17 @@ func (db *DB) claimNamespace(tx *tx, name string, o Owner, by string, takeOver b
 			Fix("Request it; an administrator decides.")
 	}
 	// Whom somebody else trusted to publish there is not trusted by its owner.
-	if err := tx.exec("RemovePublishersIn", name); err != nil {
-		return err
+	for _, q := range []string{"RemovePublishersIn", "RemoveBuildPolicy"} {
+		if err := tx.exec(q, name); err != nil {
+			return err
+		}
 	}
 	return tx.exec("SetNamespaceOwner", name, o.Kind, o.ID)
 }
 
 // SetNamespaceOwner gives an existing namespace to an owner, or to nobody, and
 // removes what its former owner granted in it: grants, invitations, trusted
-// publishers, waiting transfers.
+// publishers, waiting transfers, rebuilders.
 func (db *DB) SetNamespaceOwner(ctx context.Context, name string, o Owner, audit AuditEntry) (err error) {
 	defer clyde.Wrap(&err, "store.SetNamespaceOwner(%s)", name)
 	return db.audited(ctx, audit, func(tx *tx) error { return setNamespaceOwner(tx, name, o) })
@@ -116,7 +118,7 @@ func setNamespaceOwner(tx *tx, name string, o Owner) error {
 	if err != nil {
 		return err
 	}
-	for _, q := range []string{"RemoveGrantsIn", "RemovePublishersIn"} {
+	for _, q := range []string{"RemoveGrantsIn", "RemovePublishersIn", "RemoveBuildPolicy"} {
 		if err := tx.exec(q, name); err != nil {
 			return err
 		}

@@ -123,7 +123,8 @@ var notices = map[string]string{
 	"uninvited": "The invitation is taken back.", "offered": "Offered. It is theirs once they accept.", "unoffered": "The offer is taken back.",
 	"trusted": "That job may publish now.", "distrusted": "That job may no longer publish.", "yanked": "The version is yanked.", "unyanked": "The version is back.",
 	"moderated": "Decided. It holds from the next request on.", "reported": "Reported. The administrators will look at it.",
-	"keyed": "The key counts from now on; every signature of the namespace was looked at again.", "unkeyed": "The key counts no longer; every signature of the namespace was looked at again.",
+	"builds": "That holds for builds from now on; those that are attached stay.",
+	"keyed":  "The key counts from now on; every signature of the namespace was looked at again.", "unkeyed": "The key counts no longer; every signature of the namespace was looked at again.",
 	"denied": "Denied. The command line gets nothing.",
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
@@ -28,6 +29,7 @@ func (s *Web) namespaceRoutes() {
 	forms := map[string]settingsForm{
 		"grants": {do: s.grant}, "grants/revoke": {do: s.revokeGrant}, "invitations/cancel": {do: s.cancelInvitation},
 		"transfers": {do: s.offer}, "transfers/cancel": {do: s.cancelOffer},
+		"builds": {do: s.setBuildPolicy, recent: "changing who attaches builds"},
 	}
 	if s.o.Keys != nil {
 		forms["keys"] = settingsForm{do: s.addKey, recent: "adding a key"}
@@ -80,6 +82,16 @@ type namespacePage struct {
 	Keys        []account.Key // in force first
 	Trusting    bool          // there is trusted publishing
 	Publishers  []publisherRow
+	Builds      account.BuildPolicy
+	Always      bool // Builds may come for ever
+}
+
+// Rebuilders is what the form for builds has in its field.
+func (p namespacePage) Rebuilders() string {
+	if p.At == "builds" {
+		return p.Form.Get("rebuilders")
+	}
+	return strings.Join(p.Builds.Rebuilders, "\n")
 }
 
 func (s *Web) namespaceSettings(w http.ResponseWriter, r request, p subject) error {
@@ -123,6 +135,10 @@ func (s *Web) namespacePage(r request, p subject) (v namespacePage, err error) {
 			return v, err
 		}
 	}
+	if v.Builds, err = a.BuildPolicy(ctx, r.who, ns); err != nil {
+		return v, err
+	}
+	v.Always = v.Builds.Days < 0
 	if v.HasKeys {
 		if v.Keys, err = s.o.Keys.Keys(ctx, ns); err != nil {
 			return v, err
@@ -153,6 +169,21 @@ func (s *Web) packageToCome(w http.ResponseWriter, r request, p subject) error {
 func (s *Web) addKey(r request, p subject) (string, error) {
 	_, err := s.o.Keys.AddKey(r.Context(), r.who, p.name.Namespace, strings.TrimSpace(r.PostFormValue("name")), r.PostFormValue("pem"))
 	return "keyed", err
+}
+
+func (s *Web) setBuildPolicy(r request, p subject) (string, error) {
+	days := account.Always
+	if !r.PostForm.Has("always") {
+		n, err := strconv.Atoi(strings.TrimSpace(r.PostFormValue("days")))
+		if err != nil || n < 0 {
+			return "", clyde.Errorf(clyde.ErrInvalid, "%q is no number of days", clip(r.PostFormValue("days"))).
+				Fix("Give 0 to %d, or accept builds for ever.", account.MaxBuildDays)
+		}
+		days = n
+	}
+	return "builds", s.o.Accounts.SetBuildPolicy(r.Context(), r.who, account.BuildPolicy{
+		Namespace: p.name.Namespace, Days: days, Rebuilders: strings.Fields(r.PostFormValue("rebuilders")),
+	})
 }
 
 func (s *Web) revokeKey(r request, p subject) (string, error) {

@@ -48,6 +48,7 @@ func TestNamespaceRights(t *testing.T) {
 		"grants": {"holder": {"eve"}, "role": {"owner"}}, "grants/revoke": {"kind": {"account"}, "holder": {"eve"}}, "invitations/cancel": {"id": {"x"}},
 		"transfers": {"kind": {"account"}, "to": {"eve"}}, "transfers/cancel": {"id": {"x"}},
 		"keys": {"name": {"k"}, "pem": {"-----BEGIN PUBLIC KEY-----"}}, "keys/revoke": {"fingerprint": {"x"}},
+		"builds": {"days": {"30"}, "rebuilders": {"eve"}},
 	}
 	for _, path := range []string{namespaceAt, "/namespaces/none/settings", namespaceAt + "/package?name=zlib"} {
 		if p := eve.get(path); p.status != 404 {
@@ -66,7 +67,7 @@ func TestNamespaceRights(t *testing.T) {
 		}
 	}
 	w.clock.pass(account.RecentFor + time.Second)
-	for _, form := range []string{"grants", "grants/revoke", "transfers", "keys", "keys/revoke"} {
+	for _, form := range []string{"grants", "grants/revoke", "transfers", "keys", "keys/revoke", "builds"} {
 		if p := ada.post(namespaceAt+"/"+form, forms[form]); !strings.HasPrefix(p.path, "/login?again=1") {
 			t.Errorf("%s without a recent sign in: %d %s", form, p.status, p.path)
 		}
@@ -89,6 +90,16 @@ func TestNamespaceForms(t *testing.T) {
 	if !strings.Contains(p.body, "revoked 1 Jan 1970") || strings.Contains(p.body, namespaceAt+"/keys/revoke") {
 		t.Errorf("the key is not shown as revoked:\n%s", p.body)
 	}
+	ada.want(namespaceAt+"/builds", url.Values{"days": {"30"}, "rebuilders": {"eve\r\ntoken:ci"}}, namespaceAt+"?done=builds")
+	if p := ada.get(namespaceAt); !strings.Contains(p.body, `value="30"`) || !strings.Contains(p.body, ">eve\ntoken:ci</textarea>") {
+		t.Errorf("what was said about builds is not shown:\n%s", p.body)
+	}
+	for _, v := range []url.Values{{"days": {"-1"}}, {"days": {"3651"}}, {"days": {"x"}}, {"days": {"1"}, "rebuilders": {"<nobody>"}}} {
+		if p := ada.post(namespaceAt+"/builds", v); p.status != 422 || !strings.Contains(p.body, `role="alert"`) || strings.Contains(p.body, "<nobody>") {
+			t.Errorf("builds %v: %d\n%s", v, p.status, p.body)
+		}
+	}
+	ada.want(namespaceAt+"/builds", url.Values{"always": {"on"}}, namespaceAt+"?done=builds")
 	ada.want(namespaceAt+"/grants", url.Values{"holder": {"eve"}, "role": {"reader"}}, namespaceAt+"?done=invited")
 	ada.want(namespaceAt+"/invitations/cancel", url.Values{"id": {ada.get(namespaceAt).id(t, "<h3>Invited</h3>")}}, namespaceAt+"?done=uninvited")
 	ada.want("/orgs", url.Values{"name": {"tools"}, "display": {""}}, "/orgs/tools?done=saved")

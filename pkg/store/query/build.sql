@@ -41,3 +41,6 @@ SELECT namespace, days, rebuilders FROM build_policy WHERE namespace = $1;
 -- name: SetBuildPolicy
 INSERT INTO build_policy (namespace, days, rebuilders) VALUES ($1, $2, $3)
 ON CONFLICT (namespace) DO UPDATE SET days = excluded.days, rebuilders = excluded.rebuilders;
+
+-- name: RemoveBuildPolicy
+DELETE FROM build_policy WHERE namespace = $1;
