@@ -136,6 +136,9 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 		return err
 	}
 	o.Lock = res.lock
+	if !f.frozen && !f.offline {
+		defer a.yankedSince(ctx, res.lock)()
+	}
 	if f.dryRun {
 		plan, err := install.Plan(o)
 		if err != nil {

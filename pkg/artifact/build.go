@@ -122,7 +122,7 @@ func PackBuild(ctx context.Context, dir string, o BuildOptions) (_ *Packed, err 
 		blob.Descriptor.Annotations = map[string]string{ocispec.AnnotationTitle: l.title}
 		p.Layers = append(p.Layers, blob)
 		if l.mediaType == TypeBuildTree {
-			p.Files, p.Warnings = t.files, t.warnings
+			p.Files = t.files
 		}
 	}
 	return p, p.assembleBuild(o)

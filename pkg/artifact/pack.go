@@ -77,7 +77,9 @@ func Pack(ctx context.Context, dir string, o PackOptions) (*Packed, error) {
 		return nil, err
 	}
 	p.Files = t.files
-	p.Warnings = t.warnings
+	if p.Warnings, err = CheckWindows(m, t.files); err != nil {
+		return nil, err
+	}
 
 	s := newSpool()
 	p.close = s.remove

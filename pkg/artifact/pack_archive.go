@@ -98,10 +98,8 @@ func packArchive(ctx context.Context, dir string, o PackOptions) (*Packed, error
 		return nil, err
 	}
 	p.Files = files
-	for _, f := range files {
-		if checkWindows(f.Path) != nil {
-			p.Warnings = append(p.Warnings, windowsWarning(f.Path))
-		}
+	if p.Warnings, err = CheckWindows(m, files); err != nil {
+		return nil, err
 	}
 	if m.Readme != "" && kept.small[path.Join(top, m.Readme)] == nil {
 		// Which file it is was not known while the archive was read.

@@ -476,12 +476,33 @@ func TestPackReadme(t *testing.T) {
 	}
 }
 
+// A package.yaml further down is a file like any other: somebody's example, or
+// what is vendored.
+func TestPackDeeperManifest(t *testing.T) {
+	t.Parallel()
+	dir := project(t, "third_party/zlib/package.yaml", "name: \"@other/zlib\"\nversion: \"9.9.9\"\n", "third_party/zlib/.clyde/package.yaml", "- not even one")
+	p := pack(t, dir, artifact.PackOptions{})
+	if p.Name.String() != "@acme/fastjson" || p.Version.String() != "1.4.0" || len(p.Files) != 3 {
+		t.Errorf("Pack = %s %s with %d files; want @acme/fastjson 1.4.0 with 3", p.Name, p.Version, len(p.Files))
+	}
+	if got := content(t, p.Config); string(got) != manifest {
+		t.Errorf("the config is %q; want the package.yaml at the root", got)
+	}
+}
+
 func TestPackWarns(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows cannot hold the names")
 	}
-	p := pack(t, project(t, "src/aux.c", "", "a:b", "", "ok.c", "", "end.", ""), artifact.PackOptions{})
+	names := []string{"src/aux.c", "", "a:b", "", "ok.c", "", "end.", ""}
+	_, err := artifact.Pack(t.Context(), project(t, names...), artifact.PackOptions{})
+	if e := clyde.AsError(err); e == nil || e.Code != "path_windows" || len(e.Fixes) != 2 {
+		t.Errorf("Pack of what Windows cannot hold = %v; want path_windows, and two ways out", err)
+	}
+	elsewhere := project(t, names...)
+	write(t, elsewhere, "package.yaml", manifest+"supports: \"linux | macos\"\n")
+	p := pack(t, elsewhere, artifact.PackOptions{})
 	got := strings.Join(p.Warnings, "\n")
 	if len(p.Warnings) != 3 || !slices.IsSorted(p.Warnings) || !strings.Contains(got, `"src/aux.c"`) || !strings.Contains(got, `"a:b"`) || !strings.Contains(got, `"end."`) {
 		t.Errorf("Warnings = %s; want three, sorted", got)

@@ -37,7 +37,6 @@ type tree struct {
 	infos    []fs.FileInfo // of files, as read saw them
 	size     int64         // bytes of all files
 	unpacked int64         // bytes of the tar
-	warnings []string
 }
 
 // read lists the directory and refuses what could not be unpacked again.
@@ -102,9 +101,6 @@ func (t *tree) read(ctx context.Context) error {
 				return e.Fix("rename it, or leave it out with files.exclude or %s", IgnoreFile)
 			}
 			return err
-		}
-		if checkWindows(f.file.Path) != nil {
-			t.warnings = append(t.warnings, windowsWarning(f.file.Path))
 		}
 		t.files, t.infos = append(t.files, f.file), append(t.infos, f.info)
 		if t.size += f.file.Size; t.size > MaxUnpacked {
@@ -265,10 +261,6 @@ func (c contextReader) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(b)
-}
-
-func windowsWarning(p string) string {
-	return fmt.Sprintf("%q is a name that Windows cannot hold: there the package will not unpack", p)
 }
 
 func changed(p string, err error) error {

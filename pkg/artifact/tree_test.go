@@ -230,3 +230,15 @@ func TestCheckWindows(t *testing.T) {
 		}
 	}
 }
+
+func TestOnWindows(t *testing.T) {
+	t.Parallel()
+	for supports, want := range map[string]bool{
+		"": true, "windows": true, "linux | macos | (windows & x86_64)": true, "linux | windows": true, "!uwp": true, "windows & !uwp": true, "!x86": true,
+		"linux": false, "!windows": false, "linux | macos": false, "posix & !macos": false, "msvc": true, "windows & x64": true,
+	} {
+		if got := onWindows(supports); got != want {
+			t.Errorf("onWindows(%q) = %v; want %v", supports, got, want)
+		}
+	}
+}

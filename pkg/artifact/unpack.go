@@ -201,29 +201,3 @@ func (w *writer) link(f File) error {
 	}
 	return err
 }
-
-// checkWindows refuses a path that Windows cannot hold.
-func checkWindows(p string) error {
-	for e := range strings.SplitSeq(p, "/") {
-		if strings.ContainsAny(e, `<>:"|?*`) || strings.HasSuffix(e, ".") || strings.HasSuffix(e, " ") || reserved(e) {
-			return refuse("path_windows", "the archive has the path %q, which Windows cannot hold", p)
-		}
-	}
-	return nil
-}
-
-// reserved reports whether Windows takes e for a device, whatever its
-// extension.
-func reserved(e string) bool {
-	base, _, _ := strings.Cut(strings.ToUpper(e), ".")
-	base = strings.TrimRight(base, " ")
-	switch base {
-	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
-		return true
-	}
-	if len(base) < 4 || base[:3] != "COM" && base[:3] != "LPT" {
-		return false
-	}
-	n := base[3:]
-	return len(n) == 1 && n >= "0" && n <= "9" || n == "¹" || n == "²" || n == "³"
-}
