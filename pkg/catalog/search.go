@@ -162,6 +162,15 @@ func (c *Catalog) Public(ctx context.Context, skip, n int) ([]Listed, error) {
 	return c.DB.PublicPackages(ctx, skip, n)
 }
 
+// CountBy says what Downloads groups by; Count is one group.
+type (
+	CountBy = store.CountBy
+	Count   = store.Count
+)
+
+// PeopleByDay counts what people pulled, a day.
+var PeopleByDay = CountBy{Day: true, Only: "people"}
+
 // Downloads counts pulls between two UTC days, inclusive.
 func (c *Catalog) Downloads(ctx context.Context, p account.Principal, name clyde.Name, from, to time.Time, by store.CountBy) ([]store.Count, error) {
 	row, err := c.see(ctx, p, name)

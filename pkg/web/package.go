@@ -25,7 +25,12 @@ type head struct {
 	Builds  bool   // the version has binary builds
 	Manages bool   // who looks may open its settings
 	Notice  string
+	Behind  int               // versions that came after this one; 0 for the latest
+	Others  []catalog.Release // to switch to, highest first
 }
+
+// shownVersions is how many versions the switcher offers; the tab has all.
+const shownVersions = 12
 
 // name reads the package's name out of the path. Done is true when the
 // address was another spelling and a redirect has been sent.
@@ -80,10 +85,45 @@ func (s *Web) head(w http.ResponseWriter, r request, tab string) (h head, ref ca
 		return h, ref, false, err
 	}
 	h.Builds = len(platforms) > 0
+	if err := s.aside(r, &h, n); err != nil {
+		return h, ref, false, err
+	}
 	if h.Pinned != "" {
 		h.Title += " " + h.Pinned
 	}
 	return h, ref, false, nil
+}
+
+// aside fills in what leads to other versions, and how the page is known to
+// others: a version that is not the latest by its own address, the latest by
+// the package's.
+func (s *Web) aside(r request, h *head, n clyde.Name) error {
+	all, err := s.o.Catalog.Versions(r.Context(), r.who, n)
+	if err != nil {
+		return err
+	}
+	for i, v := range all {
+		if v.Version == h.Release.Version {
+			h.Behind = i
+		}
+		if i < shownVersions && v.Withdrawn == nil {
+			h.Others = append(h.Others, v)
+		}
+	}
+	if h.Latest {
+		h.Behind = 0
+	}
+	if h.Package.Private {
+		return nil
+	}
+	h.About, h.Feeds = h.Package.Description, []feed{packageFeed(h.Package)}
+	if h.Tab == "readme" && s.o.PublicURL != "" {
+		h.Canonical = s.o.PublicURL + packageURL(n.String(), "")
+		if !h.Latest {
+			h.Canonical = s.o.PublicURL + packageURL(n.String(), h.Release.Version)
+		}
+	}
+	return nil
 }
 
 // facts is what the rail of a package page lists: from the version's own
@@ -104,6 +144,11 @@ type packagePage struct {
 	Checked time.Time // when its signatures were last looked at; zero: it has none, or nobody knows
 	More    int       // headers that are not shown
 	Kinds   []string  // of reports; none where nobody takes one
+	License []license
+	First   time.Time // when the first version was published
+	Owner   account.Namespace
+	Weeks   weeks
+	Badge   string // address of the badge of the version; "" for what no other page may show
 }
 
 // shownHeaders is how many public headers the page lists.
@@ -124,7 +169,12 @@ func (s *Web) pkg(w http.ResponseWriter, r request) error {
 	if done || err != nil {
 		return err
 	}
-	p := packagePage{head: h, Facts: factsOf(h), Origin: originOf(h.Release)}
+	p := packagePage{head: h, Facts: factsOf(h), Origin: originOf(h.Release), First: h.Package.Created}
+	p.License = licenseOf(p.Facts.License)
+	p.Data = s.packageData(h, p.Facts)
+	if err := s.rail(r, &p, ref.Name); err != nil {
+		return err
+	}
 	if s.o.Moderator != nil && r.who.Session != "" {
 		p.Kinds = account.ReportKinds
 	}
@@ -150,6 +200,20 @@ func (s *Web) pkg(w http.ResponseWriter, r request) error {
 	return s.render(w, r, http.StatusOK, "package.html", p)
 }
 
+// rail fills in what is known of the package beside its version.
+func (s *Web) rail(r request, p *packagePage, n clyde.Name) (err error) {
+	if !p.Package.Private {
+		p.Badge = "/badges/" + n.Repo() + "/version.svg"
+	}
+	if s.o.Accounts != nil {
+		if p.Owner, err = s.o.Accounts.Namespace(r.Context(), n.Namespace); err != nil && !errors.Is(err, clyde.ErrNotFound) {
+			return err
+		}
+	}
+	p.Weeks, err = s.weeks(r, n)
+	return err
+}
+
 func (s *Web) pkgSlash(w http.ResponseWriter, r request) error {
 	return to(w, r, strings.TrimSuffix(r.URL.Path, "/"), http.StatusMovedPermanently)
 }
@@ -162,11 +226,16 @@ func (s *Web) installs(h head, n clyde.Name) []install {
 	if strings.ContainsRune(rel.Version, '+') || s.o.Host == "" {
 		byTag = rel.Reference // a tag cannot hold a plus
 	}
-	out := []install{
-		{"clyde", "Checks the digest of every byte, then unpacks.", "clyde pull " + spec},
-		{"package.yaml", "As a dependency of your own package.", "requires:\n  \"" + n.String() + "\": \"^" + rel.Version + "\""},
-		{"oras", "Any OCI client will do.", "oras pull " + byTag},
+	id := n.Namespace + "_" + n.Base // as pkg/generate names it: always the package's own
+	out := []install{{"clyde", "Into the package.yaml of your project, and then into its deps folder: a build that fits your compiler, or the source, built.", "clyde add " + n.String() + "@^" + rel.Version + "\nclyde install"}}
+	if k := h.Package.Kind; k == "library" || k == "header-only" {
+		out = append(out,
+			install{"CMake", "After clyde install, with -DCMAKE_TOOLCHAIN_FILE=deps/clyde.cmake.", "find_package(" + id + " REQUIRED)\ntarget_link_libraries(app PRIVATE clyde::" + id + ")"},
+			install{"pkg-config", "After clyde install; Meson, make and scripts read it too.", "export PKG_CONFIG_PATH=$PWD/deps/lib/pkgconfig\npkg-config --cflags --libs " + id})
 	}
+	out = append(out,
+		install{"pull", "The source of this version alone, every byte checked.", "clyde pull " + spec},
+		install{"oras", "Any OCI client will do.", "oras pull " + byTag})
 	if hex, ok := strings.CutPrefix(rel.SourceDigest, "sha256:"); ok && !h.Package.Private && s.o.PublicURL != "" {
 		ext := ".tar.gz"
 		if rel.SourceType == artifact.TypeSourceZstd {
@@ -175,9 +244,9 @@ func (s *Web) installs(h head, n clyde.Name) []install {
 		blob := s.o.PublicURL + "/v2/" + n.Repo() + "/blobs/" + rel.SourceDigest
 		file := n.Base + "-" + rel.Version + ext
 		out = append(out,
-			install{"CMake", "Without any client: CMake fetches the source and checks its digest.",
+			install{"FetchContent", "Without any client: CMake fetches the source and checks its digest.",
 				"include(FetchContent)\nFetchContent_Declare(" + n.Base + "\n  URL " + blob + "\n  URL_HASH SHA256=" + hex + "\n  DOWNLOAD_NAME " + file + ")\nFetchContent_MakeAvailable(" + n.Base + ")"},
-			install{"curl", "The source archive alone.", "curl -fLo " + file + " " + blob})
+			install{"Dockerfile", "Docker fetches the source archive and checks its digest.", "ADD --checksum=sha256:" + hex + " " + blob + " /src/" + file})
 	}
 	if rel.Signed == "verified" {
 		out = append(out, install{"verify", "With the publisher's public key, got from the publisher.",

@@ -23,6 +23,7 @@ type base struct {
 	Title     string   // before the site's name; "" on the home page
 	About     string   // a sentence for search engines and previews; may be empty
 	Canonical string   // the address by which others should know the page; "" for none
+	Site      string   // address of the site, without a slash at the end
 	Card      string   // address of the picture in previews; "" for none
 	Feeds     []feed   // of what the page is about
 	Data      any      // the page's JSON-LD; nil for none
@@ -40,7 +41,7 @@ type base struct {
 type feed struct{ Title, URL string }
 
 func (s *Web) base(r request, title string) base {
-	b := base{Title: title, Query: clip(r.URL.Query().Get("q"))}
+	b := base{Title: title, Site: s.o.PublicURL, Query: clip(r.URL.Query().Get("q"))}
 	if !r.who.Anonymous() {
 		b.Signed, b.Person = r.who.String(), r.who.Session != ""
 	} else if s.o.Accounts != nil {
@@ -102,8 +103,9 @@ func (s *Web) funcs() template.FuncMap {
 		"standard": func(v string) string {
 			return strings.ToUpper(v)
 		},
-		"lang":    language,
-		"systems": runsOn,
+		"lang":     language,
+		"systems":  runsOn,
+		"platform": func(v string) string { return label(index.FacetPlatform, v) },
 	}
 }
 

@@ -45,6 +45,7 @@ type Catalog interface {
 	Candidates(ctx context.Context, p account.Principal, base string) ([]catalog.Package, error)
 	Recent(ctx context.Context, p account.Principal, sort index.Sort, n int) ([]catalog.Package, error)
 	Public(ctx context.Context, skip, n int) ([]catalog.Listed, error)
+	Downloads(ctx context.Context, p account.Principal, name clyde.Name, from, to time.Time, by catalog.CountBy) ([]catalog.Count, error)
 	Stats(ctx context.Context) (catalog.Stats, error)
 	SetAccess(ctx context.Context, p account.Principal, name clyde.Name, private bool) (catalog.Package, error)
 	Deprecate(ctx context.Context, p account.Principal, name clyde.Name, d catalog.Deprecation) (catalog.Package, error)

@@ -70,6 +70,10 @@ func (s *shelf) Public(_ context.Context, skip, _ int) ([]catalog.Listed, error)
 	return []catalog.Listed{{Name: n, Updated: s.pkg.Updated}}, err
 }
 
+func (s *shelf) Downloads(_ context.Context, _ account.Principal, _ clyde.Name, _, to time.Time, _ catalog.CountBy) ([]catalog.Count, error) {
+	return []catalog.Count{{Day: to.Format(time.DateOnly), Count: 12}, {Day: to.AddDate(0, 0, -7).Format(time.DateOnly), Count: 30}}, s.err
+}
+
 func (s *shelf) Package(_ context.Context, p account.Principal, n clyde.Name) (catalog.Package, error) {
 	if s.err != nil {
 		return catalog.Package{}, s.err
