@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
+	"github.com/clydepm/clyde-registry/pkg/toolchain"
 )
 
 // dependencyFlags are those of commands that resolve a project.
@@ -66,19 +68,26 @@ func fullNames(args []string) ([]clyde.Name, error) {
 }
 
 func newResolve(a *app) *cobra.Command {
-	var d dependencyFlags
+	var (
+		d       dependencyFlags
+		explain bool
+	)
 	cmd := &cobra.Command{
 		Use:   "resolve [NAME[@RANGE]...]",
 		Short: "Show which versions would be chosen",
 		Long: "Show which versions of which packages the project needs, or the packages that are named, and write\n" +
 			"nothing. Columns in a pipe: name, version, license, registry, digest. --via server has the registry choose,\n" +
-			"in one request; both ways choose alike.",
+			"in one request; both ways choose alike. The registry is told what this machine and its compiler are, as\n" +
+			"far as builds depend on it, and the last column is then how well a build of the package fits, or source.",
 		Example: "  clyde resolve\n  clyde resolve '@acme/fmt@^10' @acme/zlib --json",
 		Args:    wants(0, -1), ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o, err := d.options()
 			if err != nil {
 				return err
+			}
+			if explain && o.via != viaServer {
+				return usagef("--explain is about what the registry says of builds").fix("add --via %s, or ask clyde builds NAME --explain", viaServer)
 			}
 			var sol *resolve.Solution
 			if len(args) > 0 {
@@ -92,17 +101,35 @@ func newResolve(a *app) *cobra.Command {
 			if a.json {
 				return a.emit("resolve", sol.Answer())
 			}
+			columns := []column{{title: "PACKAGE"}, {title: "VERSION"}, {title: "LICENSE", gives: true}, {title: "FROM", gives: true}, {title: "DIGEST", gives: true}}
+			if o.via == viaServer {
+				columns = append(columns, column{title: "BUILD"})
+			}
 			var rows [][]string
 			for _, p := range sol.Packages {
-				rows = append(rows, []string{p.Name.String(), p.Version.String(), p.License, from(p.Registry, p.Local), p.Digest})
+				rows = append(rows, []string{p.Name.String(), p.Version.String(), p.License, from(p.Registry, p.Local), p.Digest, buildText(p.Build)}[:len(columns)])
+				for _, w := range p.WhyNot {
+					if explain {
+						a.say("%s: not %s: %s", p.Name, w.Digest, clean(w.Why))
+					}
+				}
 			}
-			return a.table([]column{{title: "PACKAGE"}, {title: "VERSION"}, {title: "LICENSE", gives: true}, {title: "FROM", gives: true}, {title: "DIGEST", gives: true}}, rows)
+			return a.table(columns, rows)
 		},
 	}
 	d.register(cmd)
 	cmd.Flags().StringVar(&d.via, "via", viaIndex, "who chooses: index (this machine, from the sparse index) or server")
+	cmd.Flags().BoolVar(&explain, "explain", false, "with --via server: say of each build that does not fit this machine why")
 	cmd.Flags().StringSliceVar(&d.prereleases, "prerelease", nil, "let prereleases of this package count; may be given several times")
 	return cmd
+}
+
+// buildText says how well a build fits, or that there is none.
+func buildText(b *resolve.BuildView) string {
+	if b == nil {
+		return "source"
+	}
+	return b.Class
 }
 
 // from names where a package is from.
@@ -151,7 +178,14 @@ func (a *app) solveThere(ctx context.Context, req resolve.Request, local resolve
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.Solve(ctx, req.Query())
+	q := req.Query()
+	host, err := toolchain.Detect(ctx, toolchain.Options{})
+	if err != nil {
+		return nil, err
+	}
+	// What installing would ask of a build.
+	q.Host, q.Want = &host, &resolve.Wish{Linkage: compat.Static, PIC: true}
+	answer, err := c.Solve(ctx, q)
 	if noResolve(err) {
 		return nil, clyde.Errorf(clyde.ErrUnavailable, "%s does not choose versions", c.URL()).WithCode("resolve_unsupported").Fix("leave out --via %s", viaServer).Because(err)
 	}

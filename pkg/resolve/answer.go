@@ -44,8 +44,8 @@ type PackageView struct {
 	WhyNot       []WhyNot          `json:"why_not,omitempty" doc:"with host: builds that do not fit, at most 32"`
 }
 
-// Answer returns a solution as it is sent; whether packages are signed is for
-// the caller to add.
+// Answer returns a solution as it is sent; whether packages are signed, and
+// their builds, are for the caller to add.
 func (sol *Solution) Answer() Answer {
 	a := Answer{Traits: sol.TraitValues, Dependencies: edgeViews(sol.Dependencies), Packages: make([]PackageView, len(sol.Packages)), Steps: sol.Steps}
 	for i := range sol.Packages {
@@ -53,6 +53,7 @@ func (sol *Solution) Answer() Answer {
 		a.Packages[i] = PackageView{
 			Name: p.Name.String(), Version: p.Version.String(), Registry: p.Registry, Digest: p.Digest, Checksum: p.Checksum, Size: p.Size,
 			License: p.License, Supports: p.Supports, Provides: p.Provides, Traits: p.TraitValues, Dependencies: edgeViews(p.Dependencies), Yanked: p.Yanked,
+			Signed: p.Signed, Build: p.Build, WhyNot: p.WhyNot,
 		}
 	}
 	return a
@@ -95,7 +96,10 @@ func (a *Answer) Solution(name clyde.Name) (*Solution, error) {
 		if !digestRE.MatchString(v.Digest) || v.Checksum != "" && !digestRE.MatchString(v.Checksum) {
 			return bad("%s has no sha256 digest", n)
 		}
-		p := Package{Name: n, TraitValues: v.Traits, Candidate: Candidate{
+		if v.Build != nil && !digestRE.MatchString(v.Build.Digest) {
+			return bad("the build of %s has no sha256 digest", n)
+		}
+		p := Package{Name: n, TraitValues: v.Traits, Signed: v.Signed, Build: v.Build, WhyNot: v.WhyNot, Candidate: Candidate{
 			Registry: v.Registry, Digest: v.Digest, Checksum: v.Checksum, Size: v.Size, License: v.License, Supports: v.Supports, Provides: v.Provides, Yanked: v.Yanked,
 		}}
 		if p.TraitValues == nil {

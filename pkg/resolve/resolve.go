@@ -52,6 +52,11 @@ type Package struct {
 	Candidate
 	TraitValues  map[string]string // of every trait that the version declares or that was asked for
 	Dependencies []Edge            // by kind and name
+
+	// What a server that was told the host says besides; Solve leaves it empty.
+	Signed string
+	Build  *BuildView
+	WhyNot []WhyNot
 }
 
 // Solution is one version of every package needed.
