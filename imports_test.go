@@ -34,11 +34,12 @@ var layer = map[string]int{
 	"pkg/resolve/resolvetest": 11,
 	"pkg/recent":              10, // what was used last
 
-	"pkg/binary":    11, // what files say of the facts of builds
-	"pkg/graph":     11, // what a graph that was resolved amounts to
-	"pkg/sbom":      12, // graphs as documents
-	"pkg/generate":  11, // what resolve decided, for build systems
-	"pkg/toolchain": 12, // what this machine is
+	"pkg/binary":     11, // what files say of the facts of builds
+	"pkg/graph":      11, // what a graph that was resolved amounts to
+	"pkg/sbom":       12, // graphs as documents
+	"pkg/provenance": 11, // what CI says of a build
+	"pkg/generate":   11, // what resolve decided, for build systems
+	"pkg/toolchain":  12, // what this machine is
 
 	"pkg/store":                     20,
 	"pkg/store/storetest":           21,

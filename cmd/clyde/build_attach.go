@@ -63,31 +63,41 @@ func measured(tree artifact.Blob, f *compat.Facts) error {
 	return report.Check(f)
 }
 
-// pushBuild sends a build under its tag, which comes last where somebody signs:
-// what is to be signed is not there without its signature. Twenty that do so at
-// once do not meet: each has a tag of its own.
-func (a *app) pushBuild(ctx context.Context, s site, build *artifact.Packed, tag string, signer signing.Signer, legacy bool) error {
+// pushBuilds sends the builds of one version under their tags, which come last
+// where somebody signs: what is to be signed is not there without its signature,
+// and one signature is for all. Twenty programs that do so at once do not meet:
+// each build has a tag of its own.
+func (a *app) pushBuilds(ctx context.Context, s site, builds []loadedBuild, by stamp) error {
+	if len(builds) == 0 {
+		return nil
+	}
 	oc, err := a.oci(s.at)
 	if err != nil {
 		return err
 	}
-	repo, tags := s.at.repo(build.Name), []string{tag}
-	if signer != nil {
-		tags = nil // by digest
+	var subs []signing.Subject
+	for _, b := range builds {
+		repo, tags, d := s.at.repo(b.Name), []string{b.tag}, b.Descriptor
+		if by.signer != nil {
+			tags = nil // by digest
+		}
+		if err := a.push(ctx, oc, repo, b.Packed, tags); err != nil {
+			return buildConflict(err, b.Name)
+		}
+		subs = append(subs, signing.Subject{Repo: repo, Name: b.Name, Version: b.Version.Canonical(), Digest: d.Digest, MediaType: d.MediaType, Size: d.Size})
 	}
-	if err := a.push(ctx, oc, repo, build, tags); err != nil {
-		return buildConflict(err, build.Name)
-	}
-	if signer == nil {
+	if by.signer == nil {
 		return nil
 	}
-	d := build.Descriptor
-	sub := signing.Subject{Repo: repo, Name: build.Name, Version: build.Version.Canonical(), Digest: d.Digest, MediaType: d.MediaType, Size: d.Size}
-	if _, err := a.sign(ctx, oc, signer, []signing.Subject{sub}, legacy); err != nil {
+	if _, err := by.apply(ctx, oc, subs); err != nil {
 		return err
 	}
-	_, err = oc.PutManifest(ctx, repo, tag, d.MediaType, build.Manifest)
-	return buildConflict(err, build.Name)
+	for i, b := range builds {
+		if _, err := oc.PutManifest(ctx, subs[i].Repo, b.tag, b.Descriptor.MediaType, b.Manifest); err != nil {
+			return buildConflict(err, b.Name)
+		}
+	}
+	return nil
 }
 
 // buildConflict says what to do where another build has the tag.
@@ -122,7 +132,7 @@ func (b *buildRun) attach(ctx context.Context, build *artifact.Packed, tag strin
 	if err := a.needLogin(ctx, s); err != nil {
 		return err
 	}
-	if err := a.pushBuild(ctx, s, build, tag, nil, false); err != nil || !s.hasAPI {
+	if err := a.pushBuilds(ctx, s, []loadedBuild{{Packed: build, tag: tag}}, stamp{}); err != nil || !s.hasAPI {
 		return err
 	}
 	return a.waitBuilds(ctx, build.Name, build.Version.String(), []string{tag})

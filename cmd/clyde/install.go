@@ -164,7 +164,7 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 	}
 	if j.policy != nil {
 		o.Check = at.checker(j)
-		if o.Policy, err = policyText(f.who); err != nil {
+		if o.Policy, err = policyText(ctx, f.who); err != nil {
 			return err
 		}
 	}
@@ -379,7 +379,7 @@ func (o *origins) checker(j *judge) func(context.Context, clyde.Name, *resolve.L
 
 // policyText tells one policy from another: what was checked under one is
 // checked again under the next. It is empty where there is none.
-func policyText(f policyFlags) (string, error) {
+func policyText(ctx context.Context, f policyFlags) (string, error) {
 	text := []string{f.identity, f.issuer}
 	if path := policyPath(f); path != "" {
 		b, err := os.ReadFile(path)
@@ -388,7 +388,7 @@ func policyText(f policyFlags) (string, error) {
 		}
 		text = append(text, string(b))
 	}
-	keys, err := publicKeys(f.keys)
+	keys, err := publicKeys(ctx, f.keys)
 	for _, k := range keys {
 		text = append(text, k.Fingerprint)
 	}

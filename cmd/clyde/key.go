@@ -11,10 +11,10 @@ import (
 )
 
 // publicKeys loads the public keys that refs name.
-func publicKeys(refs []string) ([]signing.Key, error) {
+func publicKeys(ctx context.Context, refs []string) ([]signing.Key, error) {
 	var keys []signing.Key
 	for _, ref := range refs {
-		k, err := signing.ReadPublicKey(ref, os.LookupEnv)
+		k, err := signing.ReadPublicKey(ctx, ref, os.LookupEnv)
 		if err != nil {
 			return nil, err
 		}

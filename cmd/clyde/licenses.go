@@ -116,6 +116,19 @@ const (
 	formatSPDX      = "spdx"
 )
 
+// bom writes what a lock of the project amounts to as a bill of materials.
+func (p *project) bom(l *resolve.Lock, w resolve.Want, format string) ([]byte, error) {
+	created, err := sourceDateEpoch()
+	if err != nil {
+		return nil, err
+	}
+	write := sbom.CycloneDX
+	if format == formatSPDX {
+		write = sbom.SPDX
+	}
+	return write(p.graph(l, w), sbom.Options{Tool: "clyde", ToolVersion: thisBuild().Version, Created: created, PURL: signing.PURL})
+}
+
 func newSBOM(a *app) *cobra.Command {
 	var d dependencyFlags
 	var format, output string
@@ -129,20 +142,14 @@ func newSBOM(a *app) *cobra.Command {
 		Example: "  clyde sbom --output app.cdx.json\n  clyde sbom --format spdx --locked",
 		Args:    wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write := map[string]func(*graph.Graph, sbom.Options) ([]byte, error){formatCycloneDX: sbom.CycloneDX, formatSPDX: sbom.SPDX}[format]
-			if write == nil {
+			if format != formatCycloneDX && format != formatSPDX {
 				return usagef("--format %q is neither %s nor %s", format, formatCycloneDX, formatSPDX)
-			}
-			created, err := sourceDateEpoch()
-			if err != nil {
-				return err
 			}
 			p, lock, err := a.locked(cmd.Context(), d)
 			if err != nil {
 				return err
 			}
-			b, err := write(p.graph(lock, resolve.Want{Dev: !noDev, NoBuild: noBuild}),
-				sbom.Options{Tool: "clyde", ToolVersion: thisBuild().Version, Created: created, PURL: signing.PURL})
+			b, err := p.bom(lock, resolve.Want{Dev: !noDev, NoBuild: noBuild}, format)
 			if err != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ func (f *policyFlags) register(cmd *cobra.Command) {
 // registerOnline adds the flags of everything that checks signatures.
 func (f *policyFlags) registerOnline(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringArrayVar(&f.keys, "key", nil, "public key, a file or env://NAME, that must have signed; of several, one must")
+	fl.StringArrayVar(&f.keys, "key", nil, "public key, a file, env://NAME or the URI of one that a service keeps, that must have signed; of several, one must")
 	fl.StringVar(&f.identity, "certificate-identity", "", "who must have signed without a key: a workflow's address, an e-mail address")
 	fl.StringVar(&f.issuer, "certificate-oidc-issuer", "", "who vouches for that identity")
 	fl.StringVar(&f.policy, "policy", "", "policy that says who must have signed what (env "+policyVar+")")
@@ -71,7 +71,7 @@ func (a *app) policyOf(ctx context.Context, f policyFlags) (p *policy.Policy, by
 		}
 		return p, false, err
 	}
-	keys, err := publicKeys(f.keys)
+	keys, err := publicKeys(ctx, f.keys)
 	if err != nil {
 		return nil, false, err
 	}

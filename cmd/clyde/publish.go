@@ -36,7 +36,9 @@ type publication struct {
 	noWait bool
 	builds []string // image layouts that clyde build wrote
 
-	signer signing.Signer // nil where nobody signs
+	claim claimFlags
+
+	stamp stamp // who signs
 }
 
 // published is what publish prints with --json.
@@ -63,7 +65,8 @@ func newPublish(a *app) *cobra.Command {
 			"conflict (exit status 10). With --sign or --key the signature is there before the version is visible.\n" +
 			"Without a key, --sign asks the CI provider, or somebody at a browser, to vouch for who signs.\n" +
 			"--dry-run does everything but send, and asks the registry, where it can be reached, whether it would fit.\n" +
-			"--build attaches binary builds that clyde build wrote, signed as the version is.",
+			"--build attaches binary builds that clyde build wrote, signed as the version is. --provenance and --sbom attach\n" +
+			"attestations of all of it: see clyde attest.",
 		Example: "  clyde publish\n  clyde publish --dry-run\n  clyde publish --build zlib-1.3.1_0123456789abcdef.build\n  clyde publish --key cosign.key path/to/package\n  clyde publish --archive v1.4.0.tar.gz",
 		Args:    wants(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -79,6 +82,7 @@ func newPublish(a *app) *cobra.Command {
 	p.who.register(cmd)
 	f.BoolVar(&p.sign, "sign", false, "sign: with the key from CLYDE_KEY or the configuration, else as whom the CI provider vouches for")
 	f.BoolVar(&p.legacy, "legacy", false, "also write the sha256-….sig tag that cosign before v3 looks for")
+	p.claim.register(cmd)
 	f.BoolVar(&p.dryRun, "dry-run", false, "do everything but send it")
 	f.StringArrayVar(&p.builds, "build", nil, "attach the binary build in this directory, which clyde build wrote; may be repeated")
 	f.BoolVar(&p.noWait, "no-wait", false, "do not wait until the registry has indexed the version")
@@ -94,17 +98,18 @@ func (p *publication) run(ctx context.Context, dir string) error {
 	if p.pack.namespace == "" && clyde.CheckNamespace(at.namespace()) == nil {
 		p.pack.namespace = at.namespace()
 	}
-	signs := p.sign || p.legacy || p.who.key != "" || p.who.identityToken != ""
+	signs := p.sign || p.legacy || p.claim.any() || p.who.key != "" || p.who.identityToken != ""
 	if signs && (a.keyRef(p.who) != "" || !a.canIdentify(p.who)) {
 		// That there is no key, or that it cannot be read, is said before
 		// anything is packed.
-		if p.signer, err = a.signer(ctx, p.who, false); err != nil {
+		if p.stamp.signer, err = a.signer(ctx, p.who, false); err != nil {
 			return err
 		}
 	}
 	if isGHCR(at.host) {
 		p.pack.source = sourceOf(dir)
 	}
+	p.stamp.legacy = p.legacy
 	packed, err := a.packChecked(ctx, dir, p.pack)
 	if err != nil {
 		return err
@@ -115,6 +120,9 @@ func (p *publication) run(ctx context.Context, dir string) error {
 	}
 	builds, err := loadBuilds(packed, p.builds)
 	if err != nil {
+		return err
+	}
+	if p.stamp.claims, err = a.claims(ctx, p.claim, dir, packed.Name, packed.Version.String()); err != nil {
 		return err
 	}
 	out := published{packedJSON: describe(packed), DryRun: p.dryRun}
@@ -149,23 +157,23 @@ func (p *publication) run(ctx context.Context, dir string) error {
 	if err := a.needLogin(ctx, s); err != nil {
 		return err
 	}
-	if signs && p.signer == nil {
+	if signs && p.stamp.signer == nil {
 		private, err := a.willBePrivate(ctx, s, packed)
 		if err != nil {
 			return err
 		}
-		if p.signer, err = a.signer(ctx, p.who, private); err != nil {
+		if p.stamp.signer, err = a.signer(ctx, p.who, private); err != nil {
 			return err
 		}
 	}
-	if err := p.send(ctx, s, packed, p.signer, &out); err != nil {
+	if err := p.send(ctx, s, packed, &out); err != nil {
+		return err
+	}
+	if err := a.pushBuilds(ctx, s, builds, p.stamp); err != nil {
 		return err
 	}
 	var tags []string
 	for i, b := range builds {
-		if err := a.pushBuild(ctx, s, b.Packed, b.tag, p.signer, p.legacy); err != nil {
-			return err
-		}
 		out.Builds[i].Published, tags = true, append(tags, b.tag)
 	}
 	if s.hasAPI && !p.noWait {
@@ -182,8 +190,8 @@ func (p *publication) run(ctx context.Context, dir string) error {
 
 // send pushes, signs and tags. The tag comes last: what is to be signed is not
 // visible without its signature.
-func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed, signer signing.Signer, out *published) error {
-	a := p.app
+func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed, out *published) error {
+	a, signer := p.app, p.stamp.signer
 	oc, err := a.oci(s.at)
 	if err != nil {
 		return err
@@ -205,7 +213,7 @@ func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed,
 		Repo: repo, Name: packed.Name, Version: packed.Version.Canonical(),
 		Digest: packed.Descriptor.Digest, MediaType: packed.Descriptor.MediaType, Size: packed.Descriptor.Size,
 	}
-	if out.Signatures, err = a.sign(ctx, oc, signer, []signing.Subject{sub}, p.legacy); err != nil {
+	if out.Signatures, err = p.stamp.apply(ctx, oc, []signing.Subject{sub}); err != nil {
 		return pushRefused(s.at, err)
 	}
 	out.SignedBy = signedBy(signer)

@@ -31,7 +31,7 @@ var scriptHubs sync.Map
 var update = flag.Bool("update", false, "rewrite golden files and scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"clyde": main})
+	testscript.Main(m, map[string]func(){"clyde": main, "sigstore-kms-toy": toyKMS})
 }
 
 // TestScript runs testdata/script against the real program, with a server of

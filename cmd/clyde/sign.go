@@ -31,7 +31,7 @@ func newSign(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			made, err := a.sign(ctx, oc, s, subs, legacy)
+			made, err := stamp{signer: s, legacy: legacy}.apply(ctx, oc, subs)
 			if err != nil {
 				return err
 			}
@@ -110,15 +110,6 @@ func (a *app) showSigned(command string, l located, s signing.Signer, subs []sig
 	verb := map[string]string{"sign": "signed", "attest": "attested"}[command]
 	a.say("%s %s as %s", verb, what, clean(signedBy(s)))
 	return a.printf("%s\n", l.subject.Digest)
-}
-
-// sign attaches signatures and returns the manifests that carry them.
-func (a *app) sign(ctx context.Context, oc *artifact.Client, s signing.Signer, subs []signing.Subject, legacy bool) ([]digest.Digest, error) {
-	descs, err := signing.SignAll(ctx, oc, oc, s, subs, signing.SignOptions{Legacy: legacy})
-	if err != nil {
-		return nil, err
-	}
-	return digests(descs), nil
 }
 
 func digests(descs []ocispec.Descriptor) []digest.Digest {

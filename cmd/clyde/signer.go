@@ -35,7 +35,7 @@ type signFlags struct {
 
 func (f *signFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.key, "key", "", "sign with this private key: a file or env://NAME")
+	fl.StringVar(&f.key, "key", "", "sign with this private key: a file, env://NAME, or the URI of one that a service keeps (awskms://…)")
 	fl.StringVar(&f.identityToken, "identity-token", "", "sign without a key, as whom this OIDC token is about: a file or env://NAME")
 	fl.StringVar(&f.signingConfig, "signing-config", "", "signing configuration of a private sigstore (env "+signingConfigVar+")")
 	fl.StringVar(&f.trustedRoot, "trusted-root", "", "trusted root of the same sigstore (env "+trustedRootVar+")")
@@ -64,7 +64,7 @@ func (a *app) signer(ctx context.Context, f signFlags, private bool) (signing.Si
 		return nil, usagef("--key and --identity-token are two ways to sign").fix("give one of them")
 	}
 	if ref := a.keyRef(f); ref != "" {
-		return signing.ReadSigner(ref, os.LookupEnv, func() ([]byte, error) { return a.secret("password of " + ref) })
+		return signing.ReadSigner(ctx, ref, os.LookupEnv, func() ([]byte, error) { return a.secret("password of " + ref) })
 	}
 	if !a.canIdentify(f) {
 		return nil, usagef("who signs? there is no key, and no CI provider to vouch for this run").

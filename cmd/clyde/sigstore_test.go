@@ -1,16 +1,28 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/signing/sigstoretest"
 )
 
@@ -30,7 +42,51 @@ func TestSigstoreScript(t *testing.T) {
 	p := scriptParams("sigstore")
 	stacks := stacks{tools: tools}
 	p.Cmds["sigstack"], p.Cmds["unstack"], p.Cmds["unjob"], p.Cmds["template"] = stacks.start, stacks.stop, scriptUnjob, scriptTemplate
+	p.Cmds["asked"], p.Cmds["manybuilds"] = stacks.asked, scriptManyBuilds
 	testscript.Run(t, p)
+}
+
+// asked is "asked N": since the last time, the runner was asked for N tokens.
+func (s *stacks) asked(ts *testscript.TestScript, _ bool, args []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, err := strconv.Atoi(cmp.Or(ts.Getenv("ASKED"), "0"))
+	ts.Check(err)
+	now := s.by[ts].Actions.Jobs()
+	if len(args) != 1 || strconv.Itoa(now-was) != args[0] {
+		ts.Fatalf("the runner was asked for %d tokens; want %s", now-was, args)
+	}
+	ts.Setenv("ASKED", strconv.Itoa(now))
+}
+
+// scriptManyBuilds is "manybuilds REPO VERSION N": it attaches N builds of
+// nothing to a version in the registry of the script.
+func scriptManyBuilds(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: manybuilds REPO VERSION N")
+	}
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	repo, err := name.NewRepository(ts.Getenv("HOST")+"/"+args[0], name.Insecure)
+	ts.Check(err)
+	auth := remote.WithAuth(&authn.Basic{Username: "ada", Password: "secret"})
+	subject, err := remote.Head(repo.Tag(args[1]), auth)
+	ts.Check(err)
+	for i := range n {
+		layer := static.NewLayer(fmt.Appendf(nil, "build %d", i), "application/octet-stream")
+		img, err := mutate.Append(mutate.MediaType(empty.Image, types.OCIManifestSchema1), mutate.Addendum{Layer: layer})
+		ts.Check(err)
+		// go-containerregistry says artifactType of no image, and its registry
+		// takes the configuration's type for it.
+		img = mutate.ConfigMediaType(img, artifact.TypeBuildConfig)
+		built, ok := mutate.Subject(img, *subject).(v1.Image)
+		if !ok {
+			ts.Fatalf("no image")
+		}
+		d, err := built.Digest()
+		ts.Check(err)
+		ts.Check(remote.Write(repo.Digest(d.String()), built, auth))
+	}
 }
 
 // stacks are the sigstores of scripts.

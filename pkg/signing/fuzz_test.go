@@ -32,7 +32,7 @@ func fuzzKey(f *testing.F) (*KeySigner, *checker) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	s, err := newKeySigner(sv)
+	s, err := newKeySigner(sv, k.Public())
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,9 +34,19 @@ func Password(env Environment, ask func() ([]byte, error)) ([]byte, error) {
 	return ask()
 }
 
-// ReadSigner loads the private key that ref names, a file or env://NAME, with
-// the password from Password.
-func ReadSigner(ref string, env Environment, ask func() ([]byte, error)) (*KeySigner, error) {
+// ReadSigner returns a signer with the private key that ref names: a file or
+// env://NAME, with the password from Password, or the URI of a key that a
+// service or a device keeps (awskms://…). There, a program that is missing is a
+// clyde.ErrNotFound error with the code no_kms_plugin, and one that fails a
+// clyde.ErrUnavailable error with the code kms_failed. ctx is for reading alone.
+func ReadSigner(ctx context.Context, ref string, env Environment, ask func() ([]byte, error)) (*KeySigner, error) {
+	if isKMS(ref) {
+		sv, pub, err := openKMS(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		return newKeySigner(sv, pub)
+	}
 	data, err := readKey(ref, env)
 	if err != nil {
 		return nil, err
@@ -47,9 +58,18 @@ func ReadSigner(ref string, env Environment, ask func() ([]byte, error)) (*KeySi
 	return LoadSigner(data, pass)
 }
 
-// ReadPublicKey loads the public key that ref names, a file or env://NAME, and
-// gives it that name.
-func ReadPublicKey(ref string, env Environment) (Key, error) {
+// ReadPublicKey loads the public key that ref names, as ReadSigner finds the
+// private one, and gives it that name.
+func ReadPublicKey(ctx context.Context, ref string, env Environment) (Key, error) {
+	if isKMS(ref) {
+		_, pub, err := openKMS(ctx, ref)
+		if err != nil {
+			return Key{}, err
+		}
+		key, err := newKey(pub)
+		key.Name = ref
+		return key, err
+	}
 	data, err := readKey(ref, env)
 	if err != nil {
 		return Key{}, err

@@ -36,29 +36,29 @@ func TestKeyFiles(t *testing.T) {
 	vars := map[string]string{"COSIGN_PASSWORD": "secret", "KEY": string(p.private), "PUB": string(p.public)}
 	env := func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
 	for _, ref := range []string{prefix + ".key", "env://KEY"} {
-		s, err := signing.ReadSigner(ref, env, nil)
+		s, err := signing.ReadSigner(t.Context(), ref, env, nil)
 		if err != nil || s.Key().Fingerprint != p.key.Fingerprint {
 			t.Errorf("ReadSigner(%s) = %v, %v; want the key", ref, s, err)
 		}
 	}
 	for _, ref := range []string{prefix + ".pub", "env://PUB"} {
-		k, err := signing.ReadPublicKey(ref, env)
+		k, err := signing.ReadPublicKey(t.Context(), ref, env)
 		if err != nil || k.Fingerprint != p.key.Fingerprint || k.Name != ref {
 			t.Errorf("ReadPublicKey(%s) = %v, %v; want the key, named %s", ref, k.Fingerprint, err, ref)
 		}
 	}
 	none := func(string) (string, bool) { return "", false }
-	if _, err := signing.ReadSigner(prefix+".key", none, nil); clyde.AsError(err) == nil || clyde.AsError(err).Code != "key_password_needed" {
+	if _, err := signing.ReadSigner(t.Context(), prefix+".key", none, nil); clyde.AsError(err) == nil || clyde.AsError(err).Code != "key_password_needed" {
 		t.Errorf("ReadSigner without a password = %v; want key_password_needed", err)
 	}
 	asked := func() ([]byte, error) { return []byte("secret"), nil }
-	if _, err := signing.ReadSigner(prefix+".key", none, asked); err != nil {
+	if _, err := signing.ReadSigner(t.Context(), prefix+".key", none, asked); err != nil {
 		t.Errorf("ReadSigner with the password asked for = %v; want it to open", err)
 	}
-	if _, err := signing.ReadPublicKey(prefix+".nothing", env); !errors.Is(err, clyde.ErrNotFound) {
+	if _, err := signing.ReadPublicKey(t.Context(), prefix+".nothing", env); !errors.Is(err, clyde.ErrNotFound) {
 		t.Errorf("ReadPublicKey of no file = %v; want ErrNotFound", err)
 	}
-	if _, err := signing.ReadPublicKey("env://NOTHING", env); !errors.Is(err, clyde.ErrInvalid) {
+	if _, err := signing.ReadPublicKey(t.Context(), "env://NOTHING", env); !errors.Is(err, clyde.ErrInvalid) {
 		t.Errorf("ReadPublicKey of no variable = %v; want ErrInvalid", err)
 	}
 }

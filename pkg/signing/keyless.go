@@ -2,6 +2,7 @@ package signing
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -21,6 +23,9 @@ const (
 	// signRequestTimeout bounds one request to a signing service. A Rekor v2
 	// answers when its next batch is stored, after two seconds or so.
 	signRequestTimeout = 30 * time.Second
+	// lastPromising is the last version of Rekor's API that promises an entry,
+	// which is what the old format holds of it.
+	lastPromising = 1
 	// signRetries is how often a service that fails with 5xx is asked again.
 	signRetries = 2
 	// IdentityAudience is the audience that Fulcio wants of an identity token.
@@ -97,13 +102,22 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// KeylessSigner signs with a key that lives as long as the call, and a
-// certificate that says who asked for it.
+// certificateMargin is how long before its certificate ends a key is used no
+// more: timestamps and log entries are made after the signature.
+const certificateMargin = 2 * time.Minute
+
+// KeylessSigner signs with a key that lives as long as the signer, or as its
+// certificate, which says who asked for it: however much is signed, the
+// certificate authority sees the identity token once. It is for one goroutine.
 type KeylessSigner struct {
 	services *Services
 	trust    *Trust
 	token    string
 	made     *Authority // who signed, known after the first signature
+
+	pair  *sign.EphemeralKeypair
+	cert  []byte    // of pair, DER
+	until time.Time // when another pair is to be made
 }
 
 var _ Signer = (*KeylessSigner)(nil)
@@ -128,30 +142,68 @@ func (s *KeylessSigner) Authority() *Authority { return s.made }
 // SignStatement returns a v0.3 bundle with a certificate, and with the
 // timestamps and log entries that the services ask for.
 func (s *KeylessSigner) SignStatement(ctx context.Context, statement []byte) ([]byte, error) {
-	opts, err := s.options(ctx, time.Now())
+	b, err := s.bundle(ctx, &sign.DSSEData{Data: statement, PayloadType: inTotoMediaType}, false)
 	if err != nil {
 		return nil, err
 	}
-	pair, err := sign.NewEphemeralKeypair(nil)
+	over, err := firstSubject(b)
 	if err != nil {
-		return nil, fmt.Errorf("signing.SignStatement: %w", err)
+		return nil, err
 	}
-	b, err := sign.Bundle(&sign.DSSEData{Data: statement, PayloadType: inTotoMediaType}, pair, opts)
+	if err := s.learn(b, over); err != nil {
+		return nil, err
+	}
+	return protojson.Marshal(b)
+}
+
+// bundle signs content with the certificate in force, for the old format where
+// legacy says so.
+func (s *KeylessSigner) bundle(ctx context.Context, content sign.Content, legacy bool) (*protobundle.Bundle, error) {
+	now := time.Now()
+	opts, err := s.options(ctx, now, legacy)
+	if err != nil {
+		return nil, err
+	}
+	if s.pair == nil || now.After(s.until) {
+		if s.pair, err = sign.NewEphemeralKeypair(nil); err != nil {
+			return nil, fmt.Errorf("signing: %w", err)
+		}
+		s.cert = nil
+	}
+	opts.CertificateProvider = &certifier{s, opts.CertificateProvider}
+	b, err := sign.Bundle(content, s.pair, opts)
 	if err != nil {
 		return nil, clyde.Errorf(clyde.ErrUnavailable, "no signature could be made: %s", serviceFailure(err)).WithCode("signing_failed").Because(err)
 	}
-	data, err := protojson.Marshal(b)
+	return b, nil
+}
+
+// certifier asks for the certificate of a signer's key once.
+type certifier struct {
+	s    *KeylessSigner
+	from sign.CertificateProvider
+}
+
+// GetCertificate returns the certificate, DER.
+func (c *certifier) GetCertificate(ctx context.Context, k sign.Keypair, opts *sign.CertificateProviderOptions) ([]byte, error) {
+	if c.s.cert != nil {
+		return c.s.cert, nil
+	}
+	der, err := c.from.GetCertificate(ctx, k, opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.learn(data, len(opts.TransparencyLogs), len(opts.TimestampAuthorities)); err != nil {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
 		return nil, err
 	}
-	return data, nil
+	c.s.cert, c.s.until = der, cert.NotAfter.Add(-certificateMargin)
+	return der, nil
 }
 
-// options picks the services that are in force at now.
-func (s *KeylessSigner) options(ctx context.Context, now time.Time) (sign.BundleOptions, error) {
+// options picks the services that are in force at now. For the old format,
+// logs whose entries it cannot hold are left alone.
+func (s *KeylessSigner) options(ctx context.Context, now time.Time, legacy bool) (sign.BundleOptions, error) {
 	sc := s.services.config
 	none := func(what string, err error) (sign.BundleOptions, error) {
 		return sign.BundleOptions{}, clyde.Errorf(clyde.ErrInvalid, "the signing configuration names no %s that works today", what).
@@ -182,11 +234,14 @@ func (s *KeylessSigner) options(ctx context.Context, now time.Time) (sign.Bundle
 			return none("transparency log", err)
 		}
 		for _, x := range chosen {
+			if legacy && x.MajorAPIVersion > lastPromising {
+				continue
+			}
 			opts.TransparencyLogs = append(opts.TransparencyLogs,
 				sign.NewRekor(&sign.RekorOptions{BaseURL: x.URL, Version: x.MajorAPIVersion, Timeout: signRequestTimeout, Retries: signRetries}))
 		}
 	}
-	if len(opts.TimestampAuthorities)+len(opts.TransparencyLogs) == 0 {
+	if len(opts.TimestampAuthorities)+len(opts.TransparencyLogs) == 0 && !legacy {
 		return none("timestamp authority and no log: nothing would say when it was signed, and its certificate ends in minutes", nil)
 	}
 	return opts, nil
@@ -206,17 +261,11 @@ func (noRedirect) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // learn verifies a bundle that was just made and remembers who made it.
-func (s *KeylessSigner) learn(data []byte, logs, stamps int) error {
-	b, err := parseBundle(data)
-	if err != nil {
-		return fmt.Errorf("signing.SignStatement: %w", err)
-	}
+func (s *KeylessSigner) learn(b *protobundle.Bundle, over artifact) error {
+	logs := len(b.GetVerificationMaterial().GetTlogEntries())
+	stamps := len(b.GetVerificationMaterial().GetTimestampVerificationData().GetRfc3161Timestamps())
 	a := Authority{Name: "signer", Trust: s.trust, Keyless: &Keyless{IgnoreSCT: len(s.trust.material.CTLogs()) == 0}, TransparencyLog: logs, Timestamps: max(stamps, 1)}
 	c, err := newAuthority(a)
-	if err != nil {
-		return err
-	}
-	over, err := firstSubject(b)
 	if err != nil {
 		return err
 	}
@@ -226,15 +275,34 @@ func (s *KeylessSigner) learn(data []byte, logs, stamps int) error {
 			WithCode("signature_not_trusted").Fix("give --trusted-root of the same sigstore as --signing-config").Because(err)
 	}
 	a.Keyless.Identities = []Identity{{Issuer: p.certificate.Issuer, Subject: p.certificate.Subject}}
-	s.made = &a
+	if s.made == nil || logs >= s.made.TransparencyLog { // the old format proves less
+		s.made = &a
+	}
 	return nil
 }
 
-// SignPayload refuses: logs of today give nothing that the old format can hold,
-// and without it such a signature ends with its certificate.
-func (s *KeylessSigner) SignPayload(context.Context, []byte) (map[string]string, error) {
-	return nil, clyde.Errorf(clyde.ErrInvalid, "a signature in the old format needs a key").WithCode("legacy_needs_key").
-		Fix("leave out --legacy, or sign with --key")
+// SignPayload signs a payload in the old format. Its layer has room for a
+// timestamp, and for an entry of a log that promises it (Rekor 1); entries of
+// Rekor 2 have no place there, so whoever checks such a signature asks for no
+// log. With neither it would end with its certificate, and is refused: a
+// clyde.ErrInvalid error with the code legacy_needs_time.
+func (s *KeylessSigner) SignPayload(ctx context.Context, payload []byte) (map[string]string, error) {
+	b, err := s.bundle(ctx, &sign.PlainData{Data: payload}, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.learn(b, artifact{payload: payload}); err != nil {
+		return nil, err
+	}
+	annotations, err := legacyAnnotations(b)
+	if err != nil {
+		return nil, err
+	}
+	if annotations[annotationTimestamp] == "" && annotations[annotationBundle] == "" {
+		return nil, clyde.Errorf(clyde.ErrInvalid, "a signature in the old format would end with its certificate: no timestamp authority signs, and the log makes no promises").
+			WithCode("legacy_needs_time").Fix("leave out --legacy, or sign with --key")
+	}
+	return annotations, nil
 }
 
 // serviceFailure says why a service refused, in one line.

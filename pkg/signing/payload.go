@@ -171,7 +171,7 @@ func legacyBundle(annotations map[string]string) (*protobundle.Bundle, error) {
 		m.TlogEntries = []*protorekor.TransparencyLogEntry{entry}
 	}
 	if text := annotations[annotationTimestamp]; text != "" {
-		var stamp struct{ SignedRFC3161Timestamp []byte }
+		var stamp legacyStamp
 		if err := json.Unmarshal([]byte(text), &stamp); err != nil {
 			return nil, fmt.Errorf("its annotation %s holds no timestamp: %w", annotationTimestamp, err)
 		}
@@ -182,9 +182,10 @@ func legacyBundle(annotations map[string]string) (*protobundle.Bundle, error) {
 	return &protobundle.Bundle{MediaType: legacyBundleMediaType, VerificationMaterial: m}, nil
 }
 
-// legacyEntry reads an entry of Rekor v1 as cosign v2 keeps it.
-func legacyEntry(text string) (*protorekor.TransparencyLogEntry, error) {
-	var e struct {
+// The forms of annotations that cosign keeps JSON in (its pkg/cosign/bundle).
+type (
+	legacyStamp struct{ SignedRFC3161Timestamp []byte }
+	legacyLog   struct {
 		SignedEntryTimestamp []byte
 		Payload              struct {
 			Body           []byte `json:"body"`
@@ -193,6 +194,46 @@ func legacyEntry(text string) (*protorekor.TransparencyLogEntry, error) {
 			LogID          string `json:"logID"`
 		}
 	}
+)
+
+// legacyAnnotations is the opposite of legacyBundle for a bundle with a
+// certificate: what a layer says besides its payload. Log entries that no
+// annotation can hold are left out.
+func legacyAnnotations(b *protobundle.Bundle) (map[string]string, error) {
+	m := b.GetVerificationMaterial()
+	out := map[string]string{
+		annotationSignature:   base64.StdEncoding.EncodeToString(b.GetMessageSignature().GetSignature()),
+		annotationCertificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.GetCertificate().GetRawBytes()})),
+	}
+	if stamps := m.GetTimestampVerificationData().GetRfc3161Timestamps(); len(stamps) > 0 {
+		text, err := json.Marshal(legacyStamp{stamps[0].GetSignedTimestamp()})
+		if err != nil {
+			return nil, err
+		}
+		out[annotationTimestamp] = string(text)
+	}
+	for _, e := range m.GetTlogEntries() {
+		promise := e.GetInclusionPromise().GetSignedEntryTimestamp()
+		if len(promise) == 0 {
+			continue
+		}
+		var l legacyLog
+		l.SignedEntryTimestamp = promise
+		l.Payload.Body, l.Payload.IntegratedTime = e.GetCanonicalizedBody(), e.GetIntegratedTime()
+		l.Payload.LogIndex, l.Payload.LogID = e.GetLogIndex(), hex.EncodeToString(e.GetLogId().GetKeyId())
+		text, err := json.Marshal(l)
+		if err != nil {
+			return nil, err
+		}
+		out[annotationBundle] = string(text)
+		break
+	}
+	return out, nil
+}
+
+// legacyEntry reads an entry of Rekor v1 as cosign v2 keeps it.
+func legacyEntry(text string) (*protorekor.TransparencyLogEntry, error) {
+	var e legacyLog
 	if err := json.Unmarshal([]byte(text), &e); err != nil {
 		return nil, err
 	}

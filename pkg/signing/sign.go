@@ -127,7 +127,8 @@ func lost(sub Subject) error {
 
 // Attest attaches a signed statement of another kind than a signature to every
 // subject: how it was built, what is in it. One statement names them all.
-// predicate is JSON; it returns the manifests that carry it, in the order of subs.
+// predicate is JSON; it returns the manifests that carry it, in the order of
+// subs. The same statement by the same signer that is there already is kept.
 func Attest(ctx context.Context, dst Sink, src Source, signer Signer, subs []Subject, predicateType string, predicate []byte) (_ []ocispec.Descriptor, err error) {
 	if err := checkSubjects(subs); err != nil {
 		return nil, err
@@ -150,6 +151,9 @@ func Attest(ctx context.Context, dst Sink, src Source, signer Signer, subs []Sub
 	if err != nil {
 		return nil, err
 	}
+	if have, err := attested(ctx, src, signer, subs, st); err != nil || have != nil {
+		return have, err
+	}
 	made, err := writeBundle(ctx, dst, src, signer, subs, predicateType, st)
 	if err != nil {
 		return nil, err
@@ -169,6 +173,34 @@ func Attest(ctx context.Context, dst Sink, src Source, signer Signer, subs []Sub
 	return out, nil
 }
 
+// attested returns the manifests by which signer states exactly this already,
+// nil where one subject lacks it.
+func attested(ctx context.Context, src Source, signer Signer, subs []Subject, statement []byte) ([]ocispec.Descriptor, error) {
+	who := signer.Authority()
+	if who == nil {
+		return nil, nil
+	}
+	var out []ocispec.Descriptor
+	for _, sub := range subs {
+		rep, err := VerifyBy(ctx, src, sub, []Authority{*who}, Limits{})
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(rep.Attestations, func(r SignatureResult) bool {
+			return r.State == StateVerified && bytes.Equal(r.Statement, statement)
+		})
+		if i < 0 {
+			return nil, nil
+		}
+		d, err := src.Resolve(ctx, sub.Repo, rep.Attestations[i].Manifest.String())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
 // existing returns the manifests with a verified signature by signer that names
 // exactly this package, by format.
 func existing(ctx context.Context, src Source, signer Signer, sub Subject) (map[Format]ocispec.Descriptor, error) {
@@ -176,13 +208,23 @@ func existing(ctx context.Context, src Source, signer Signer, sub Subject) (map[
 	if who == nil {
 		return nil, nil
 	}
-	rep, err := VerifyBy(ctx, src, sub, []Authority{*who}, Limits{})
+	list := []Authority{*who}
+	if who.TransparencyLog > 0 {
+		// The old format has no room for entries of today's logs.
+		unlogged := *who
+		unlogged.Name, unlogged.TransparencyLog = who.Name+", in no log", 0
+		list = append(list, unlogged)
+	}
+	rep, err := VerifyBy(ctx, src, sub, list, Limits{})
 	if err != nil {
 		return nil, err
 	}
 	have := map[Format]ocispec.Descriptor{}
 	for _, s := range rep.Signatures {
 		if s.State != StateVerified || sub.PURL() != "" && s.Subject != sub.PURL() {
+			continue
+		}
+		if s.Format == FormatBundle && !slices.Contains(s.Authorities, who.Name) {
 			continue
 		}
 		if _, ok := have[s.Format]; ok {

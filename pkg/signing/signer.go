@@ -14,6 +14,7 @@ import (
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore/pkg/signature"
+	"github.com/sigstore/sigstore/pkg/signature/options"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -32,9 +33,11 @@ type Signer interface {
 	SignPayload(ctx context.Context, payload []byte) (map[string]string, error)
 }
 
-// KeySigner signs with a private key.
+// KeySigner signs with a private key, which it has, or which something else
+// keeps and uses for it.
 type KeySigner struct {
 	key Key
+	pub crypto.PublicKey
 	sv  signature.SignerVerifier
 	alg signature.AlgorithmDetails
 }
@@ -63,14 +66,14 @@ func LoadSigner(data, pass []byte) (*KeySigner, error) {
 		return nil, clyde.Errorf(clyde.ErrInvalid, "the private key does not open with this password").
 			WithCode("bad_key_password").Fix("Set CLYDE_KEY_PASSWORD or COSIGN_PASSWORD to the key's password.").Because(err)
 	}
-	return newKeySigner(sv)
-}
-
-func newKeySigner(sv signature.SignerVerifier) (*KeySigner, error) {
 	pub, err := sv.PublicKey()
 	if err != nil {
 		return nil, badKey("the private key has no public half").Because(err)
 	}
+	return newKeySigner(sv, pub)
+}
+
+func newKeySigner(sv signature.SignerVerifier, pub crypto.PublicKey) (*KeySigner, error) {
 	key, err := newKey(pub)
 	if err != nil {
 		return nil, err
@@ -79,7 +82,7 @@ func newKeySigner(sv signature.SignerVerifier) (*KeySigner, error) {
 	if err != nil {
 		return nil, badKey("keys of type %T cannot sign", pub).Because(err)
 	}
-	return &KeySigner{key: key, sv: sv, alg: alg}, nil
+	return &KeySigner{key: key, pub: pub, sv: sv, alg: alg}, nil
 }
 
 // Key returns the public half.
@@ -98,8 +101,8 @@ func (s *KeySigner) SignStatement(ctx context.Context, statement []byte) ([]byte
 }
 
 // SignPayload returns the one annotation of a signature made with a key.
-func (s *KeySigner) SignPayload(_ context.Context, payload []byte) (map[string]string, error) {
-	sig, err := s.sv.SignMessage(bytes.NewReader(payload))
+func (s *KeySigner) SignPayload(ctx context.Context, payload []byte) (map[string]string, error) {
+	sig, err := s.sv.SignMessage(bytes.NewReader(payload), options.WithContext(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("signing.SignPayload: %w", err)
 	}
@@ -128,16 +131,12 @@ func (k keypair) GetKeyAlgorithm() string {
 }
 
 func (k keypair) GetPublicKey() crypto.PublicKey {
-	pub, err := k.s.sv.PublicKey()
-	if err != nil {
-		return nil // LoadSigner has asked before
-	}
-	return pub
+	return k.s.pub
 }
 
 // SignData returns the signature over data and the digest that was signed.
-func (k keypair) SignData(_ context.Context, data []byte) (sig, sum []byte, err error) {
-	sig, err = k.s.sv.SignMessage(bytes.NewReader(data))
+func (k keypair) SignData(ctx context.Context, data []byte) (sig, sum []byte, err error) {
+	sig, err = k.s.sv.SignMessage(bytes.NewReader(data), options.WithContext(ctx))
 	if err != nil {
 		return nil, nil, err
 	}

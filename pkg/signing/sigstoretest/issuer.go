@@ -25,6 +25,7 @@ type Issuer struct {
 	key    *rsa.PrivateKey
 	mu     sync.Mutex
 	codes  map[string]string // nonce by the code that a browser brings back
+	jobs   int               // tokens that the runner gave to jobs
 }
 
 // tokenLifetime is how long a token counts.
@@ -164,7 +165,17 @@ func (i *Issuer) runner(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	i.mu.Lock()
+	i.jobs++
+	i.mu.Unlock()
 	reply(w, map[string]any{"value": token})
+}
+
+// Jobs is how many tokens the runner has given to jobs.
+func (i *Issuer) Jobs() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.jobs
 }
 
 // mint makes a token of the claims in the request, for trying by hand.

@@ -26,6 +26,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/clydepm/clyde-registry/pkg/filelock"
 )
 
 // Tools are the programs that a stack needs, as .ci/tool names them.
@@ -48,6 +50,8 @@ type Stack struct {
 	TrustedRoot   []byte // trusted_root.json
 	SigningConfig []byte // signing_config.v0.2.json
 
+	Took time.Duration // to start, once it was this one's turn
+
 	dir     string
 	closers []func()
 }
@@ -66,6 +70,17 @@ func Start(ctx context.Context, tools, dir string) (_ *Stack, err error) {
 			s.Close()
 		}
 	}()
+	// The timestamp server listens on port 2112 for figures of its own, whatever
+	// it is told: one stack at a time on a machine.
+	turn, err := filelock.Lock(ctx, filepath.Join(os.TempDir(), "clyde-sigstore.lock"), false, nil)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return nil, err
+	}
+	if turn != nil {
+		s.closers = append(s.closers, func() { _ = turn.Close() })
+	}
+	began := time.Now()
+	defer func() { s.Took = time.Since(began) }()
 	if s.People, err = newIssuer(); err != nil {
 		return nil, err
 	}
