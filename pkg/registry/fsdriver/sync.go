@@ -180,9 +180,13 @@ func (d *disk) rotate() error {
 func (d *disk) checkpoint() {
 	err := d.tryCheckpoint()
 	d.mu.Lock()
+	// Both at once: between the two another journal could be full, and the end
+	// of this checkpoint be taken for the end of that journal's.
 	d.checkpointing = false
 	if err != nil {
 		d.retryAt = d.journal.size + d.opt.JournalSize
+	} else {
+		d.old, d.oldSettled = nil, nil
 	}
 	d.mu.Unlock()
 	if err != nil {
@@ -221,9 +225,6 @@ func (d *disk) tryCheckpoint() error {
 		return err
 	}
 	_ = old.file.Close() // every frame of it is durable elsewhere
-	d.mu.Lock()
-	d.old, d.oldSettled = nil, nil
-	d.mu.Unlock()
 	return nil
 }
 
