@@ -64,13 +64,16 @@ func (d *disk) recover(ctx context.Context) error {
 	if d.journal, err = createJournal(d.files, d.own, next); err != nil {
 		return err
 	}
+	// The oldest first, and each for good before the next: an older one that
+	// came back without the newer would undo what the newer says.
 	for _, n := range numbers {
-		if err := d.files.Remove(journalName(d.own, n)); err != nil {
+		err := d.files.Remove(journalName(d.own, n))
+		if err == nil {
+			err = d.files.SyncDir(d.own)
+		}
+		if err != nil {
 			return errors.Join(err, d.journal.file.Close())
 		}
-	}
-	if err := d.files.SyncDir(d.own); err != nil {
-		return errors.Join(err, d.journal.file.Close())
 	}
 	return nil
 }
