@@ -21,4 +21,10 @@ func TestPostgres(t *testing.T) {
 			return open(t, store.Options{URL: server.Copy(t, migrated), Now: now})
 		})
 	})
+	t.Run("Replicas", func(t *testing.T) {
+		storetest.RunReplicas(t, func(t *testing.T) [2]*store.DB {
+			url := server.Copy(t, migrated)
+			return [2]*store.DB{open(t, store.Options{URL: url}), open(t, store.Options{URL: url})}
+		})
+	})
 }

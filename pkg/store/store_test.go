@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -46,43 +45,6 @@ func publish(ctx context.Context, db *store.DB, repo, version string, i int) err
 	return err
 }
 
-// Fifty pushes of different content to one new version: one wins, whether they
-// come through one connection or two on the same file.
-func TestOneWinner(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "clyde.db")
-	dbs := []*store.DB{open(t, store.Options{Path: path}), open(t, store.Options{Path: path})}
-	for _, n := range []int{1, 2} {
-		repo := fmt.Sprintf("acme/race%d", n)
-		var wg sync.WaitGroup
-		errs := make([]error, 50)
-		for i := range errs {
-			wg.Go(func() { errs[i] = publish(t.Context(), dbs[i%n], repo, "1.0.0", i+1) })
-		}
-		wg.Wait()
-		winner := -1
-		for i, err := range errs {
-			switch {
-			case err == nil && winner >= 0:
-				t.Errorf("%s: %d and %d both won", repo, winner, i)
-			case err == nil:
-				winner = i
-			case !errors.Is(err, clyde.ErrConflict):
-				t.Errorf("%s: publish(%d) = %v; want a conflict", repo, i, err)
-			}
-		}
-		if winner < 0 {
-			t.Fatalf("%s: nobody won", repo)
-		}
-		want := manifest(repo, winner+1).Digest
-		for i, db := range dbs {
-			if tag, err := db.Tag(t.Context(), repo, "1.0.0"); err != nil || tag.Digest != want {
-				t.Errorf("database %d: Tag = %v, %v; want %s", i, tag, err, want)
-			}
-		}
-	}
-}
-
 func BenchmarkPublish(b *testing.B) {
 	for _, workers := range []int{1, 8} {
 		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
@@ -113,5 +75,13 @@ func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T, now func() time.Time) *store.DB {
 		return open(t, store.Options{Now: now})
+	})
+}
+
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	storetest.RunReplicas(t, func(t *testing.T) [2]*store.DB {
+		path := filepath.Join(t.TempDir(), "clyde.db")
+		return [2]*store.DB{open(t, store.Options{Path: path}), open(t, store.Options{Path: path})}
 	})
 }
