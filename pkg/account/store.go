@@ -11,7 +11,7 @@ import (
 type Store interface {
 	// AccessVersion grows whenever Account, Holdings or TokenByHash may answer
 	// something else than before.
-	AccessVersion() uint64
+	AccessVersion(ctx context.Context) (uint64, error)
 	LoginStore
 	ViewStore
 	ListStore

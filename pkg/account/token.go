@@ -208,7 +208,10 @@ func (a *Accounts) TokenFrom(ctx context.Context, secret string, addr netip.Addr
 		return Principal{}, errBadToken("it is not a token of this registry (mistyped or cut off?)")
 	}
 	hash := a.hashOf(ctx, secret)
-	version := a.db.AccessVersion() // before anything is read
+	version, err := a.db.AccessVersion(ctx) // before anything is read
+	if err != nil {
+		return Principal{}, err
+	}
 	if p, expires, ok := a.recall(hash, version); ok && (expires.IsZero() || a.now().Before(expires)) {
 		p.Addr = addr
 		a.touch(ctx, p.ID)

@@ -48,7 +48,10 @@ func (c *Catalog) start() {
 func (c *Catalog) known(ctx context.Context, p account.Principal, name clyde.Name) (*known, error) {
 	c.start()
 	repo := name.Repo()
-	version := c.DB.PackageVersion(repo)
+	version, err := c.DB.PackageVersion(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
 	k, ok := c.shelf.Get(repo)
 	if !ok || k.version != version {
 		row, err := c.DB.Package(ctx, repo)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"sync"
@@ -36,5 +37,11 @@ var changesAccess = sync.OnceValue(func() map[string]bool {
 
 // AccessVersion grows whenever what TokenByHash, Account or Holdings answer may
 // have become another, before the write that did it returns. What was read
-// after asking for the version holds as long as the version is the same.
-func (db *DB) AccessVersion() uint64 { return db.writer.access.Load() }
+// after asking for the version holds as long as the version is the same. Where
+// other processes write to the same database, asking is a query.
+func (db *DB) AccessVersion(ctx context.Context) (uint64, error) {
+	if !db.eng.shared() {
+		return db.writer.access.Load(), nil
+	}
+	return db.stamp(ctx, accessStamp, "")
+}

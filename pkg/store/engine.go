@@ -38,6 +38,10 @@ type engine interface {
 	// in the files, or that this has ended.
 	erasing(t *tx, on bool) error
 
+	// shared reports whether other processes serve from the same database, so
+	// that what is cached here may become wrong by what they write.
+	shared() bool
+
 	// notify tells other processes, when the transaction is committed, what it
 	// wrote.
 	notify(t *tx) error

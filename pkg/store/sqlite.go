@@ -134,6 +134,7 @@ func (sqliteEngine) erasing(t *tx, on bool) error {
 	return t.w.raw(t.ctx, "PRAGMA secure_delete = OFF")
 }
 
+func (sqliteEngine) shared() bool     { return false }
 func (sqliteEngine) notify(*tx) error { return nil }
 
 func (sqliteEngine) bound(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -29,11 +30,47 @@ func (s *stamps) of(repo string) *atomic.Uint64 {
 // changesPackages says by name which statements write one of packageTables.
 var changesPackages = sync.OnceValue(func() map[string]bool { return writersOf(packageTables) })
 
+// Names in the table of stamps besides repositories, which have a slash.
+const (
+	accessStamp = "access"
+	allPackages = "*"
+)
+
 // PackageVersion grows whenever what Package, Releases, ReleaseManifests and
 // Moderations answer about a repository may have become another, before the
 // write that did it returns; what counts downloads does not count. What was read
-// after asking for the version holds as long as the version is the same.
-func (db *DB) PackageVersion(repo string) uint64 { return db.writer.stamps.of(repo).Load() }
+// after asking for the version holds as long as the version is the same. Where
+// other processes write to the same database, asking is a query.
+func (db *DB) PackageVersion(ctx context.Context, repo string) (uint64, error) {
+	if !db.eng.shared() {
+		return db.writer.stamps.of(repo).Load(), nil
+	}
+	return db.stamp(ctx, repo, allPackages)
+}
+
+// stamp is the sum of two stamps of the table.
+func (db *DB) stamp(ctx context.Context, a, b string) (n uint64, err error) {
+	err = db.row(ctx, "Stamp", a, b).Scan(&n)
+	return n, err
+}
+
+// stampAll writes the stamps of what a transaction touched into the table.
+func (t *tx) stampAll() error {
+	names := t.touched
+	if t.touchedAll {
+		names = []string{allPackages}
+	}
+	if t.access {
+		names = append(names, accessStamp)
+	}
+	slices.Sort(names) // two that touch the same take them in one order
+	for _, name := range slices.Compact(names) {
+		if err := t.exec("AddStamp", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // touch notes that a statement wrote about a package, or about all of them.
 func (t *tx) touch(name string, args []any) {

@@ -39,14 +39,23 @@ func TestPackageVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	a, b := db.PackageVersion("acme/a"), db.PackageVersion("acme/b")
+	a, b := packageVersion(t, db, "acme/a"), packageVersion(t, db, "acme/b")
 	if err := db.SaveSetting(t.Context(), Setting{Repo: "acme/a", Private: true}, Change{}, AuditEntry{}); err != nil {
 		t.Fatal(err)
 	}
-	if db.PackageVersion("acme/a") == a {
+	if packageVersion(t, db, "acme/a") == a {
 		t.Error("a write about a package does not change its version")
 	}
-	if db.writer.stamps.of("acme/a") != db.writer.stamps.of("acme/b") && db.PackageVersion("acme/b") != b {
+	if db.writer.stamps.of("acme/a") != db.writer.stamps.of("acme/b") && packageVersion(t, db, "acme/b") != b {
 		t.Error("it changes that of another")
 	}
+}
+
+func packageVersion(t *testing.T, db *DB, repo string) uint64 {
+	t.Helper()
+	v, err := db.PackageVersion(t.Context(), repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

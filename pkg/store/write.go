@@ -260,8 +260,13 @@ func (w *writer) transact(t *tx, batch []*request, d durability) (err error) {
 		// A failed request's error is its own; there is nothing to keep.
 		return w.raw(t.ctx, "ROLLBACK")
 	}
-	if err := w.eng.notify(t); err != nil {
-		return err
+	if w.eng.shared() {
+		if err := t.stampAll(); err != nil {
+			return err
+		}
+		if err := w.eng.notify(t); err != nil {
+			return err
+		}
 	}
 	return w.raw(t.ctx, "COMMIT")
 }
