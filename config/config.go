@@ -4,6 +4,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -16,6 +17,7 @@ var Roles = []string{"registry", "api", "web", "indexer"}
 type Config struct {
 	Roles             []string          `yaml:"roles"` // registry, api, web, indexer
 	Data              Data              `yaml:"data"`
+	Database          Database          `yaml:"database"`
 	HTTP              HTTP              `yaml:"http"`
 	TLS               TLS               `yaml:"tls"`
 	Registry          Registry          `yaml:"registry"`
@@ -33,6 +35,25 @@ type Config struct {
 // Data is where everything is kept.
 type Data struct {
 	Dir string `yaml:"dir"` // one directory: database, blobs, secrets
+	// Shared has what every process on one database serves: blobs, what is
+	// derived from them, archives of the audit log. Empty: it is in Dir.
+	Shared string `yaml:"shared"`
+}
+
+// Database is where what we know is kept: a file in data.dir, or Postgres.
+type Database struct {
+	URL     string `yaml:"url"`      // postgres://user@host:5432/name; empty: the file
+	URLFile string `yaml:"url_file"` // read at start, in place of url: it may hold a password
+}
+
+// Address is the database's URL, from its file where it is in one; "" is the
+// file in data.dir.
+func (d Database) Address() (string, error) {
+	url, err := Secret(d.URL, d.URLFile)
+	if err != nil {
+		return "", fmt.Errorf("database.url_file: %w", err)
+	}
+	return url, nil
 }
 
 // HTTP configures the public listener.

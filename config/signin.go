@@ -152,6 +152,7 @@ func (c Config) Redacted() Config {
 			*s = "(hidden)"
 		}
 	}
+	hide(&c.Database.URL) // it may hold a password
 	hide(&c.SignIn.GitHub.ClientSecret)
 	hide(&c.Mail.Password)
 	c.SignIn.OIDC = slices.Clone(c.SignIn.OIDC)

@@ -27,6 +27,7 @@ func (c Config) Validate() error {
 	if strings.TrimSpace(c.Data.Dir) == "" || strings.ContainsRune(c.Data.Dir, 0) {
 		p.add("data.dir: %q: name a directory", c.Data.Dir)
 	}
+	c.validateDatabase(&p)
 	checkAddr(&p, "http.addr", c.HTTP.Addr)
 	if c.Metrics.Addr != "" {
 		checkAddr(&p, "metrics.addr", c.Metrics.Addr)
@@ -136,6 +137,19 @@ func (c Config) validateRoles(p *problems) {
 	}
 	if len(*p) == before && len(c.Roles) < len(Roles) {
 		p.add("roles: SQLite and the embedded search index belong to one process; give it all of %v", Roles)
+	}
+}
+
+func (c Config) validateDatabase(p *problems) {
+	d := c.Database
+	file := d.URL == "" && d.URLFile == ""
+	switch {
+	case d.URL != "" && d.URLFile != "":
+		p.add("database.url and database.url_file: give one")
+	case d.URL != "" && !strings.HasPrefix(d.URL, "postgres://") && !strings.HasPrefix(d.URL, "postgresql://"):
+		p.add("database.url: want postgres://user@host:5432/name, or nothing for a file in data.dir")
+	case file && c.Data.Shared != "":
+		p.add("data.shared: %q: a database in a file belongs to one process, which has nothing to share; set database.url", c.Data.Shared)
 	}
 }
 

@@ -259,7 +259,7 @@ func TestDownloads(t *testing.T) {
 	count := func(version, day, kind, client string, n int64) store.Count {
 		return store.Count{Repo: "acme/hello", Version: version, Day: day, Kind: kind, Client: client, Platform: "linux-x86_64", Count: n, Raw: n + 1}
 	}
-	err := e.parts.DB.AddCounts(t.Context(), 0, []store.Count{
+	err := e.parts.DB.AddCounts(t.Context(), "", 0, []store.Count{
 		count("1.0.0", "2026-01-01", store.People, "clyde", 2), count("1.0.0", "2026-01-02", store.People, "oras", 3),
 		count("1.1.0", "2026-01-02", store.People, "clyde", 5), count("1.1.0", "2026-02-01", store.People, "clyde", 7),
 		count("1.1.0", "2026-01-02", store.CI, "clyde", 100), count("1.1.0", "2026-01-02", store.Robot, "other", 1000),

@@ -28,8 +28,8 @@ const (
 // DB is what a Counter needs of the store.
 type DB interface {
 	ReleaseByDigest(ctx context.Context, repo, digest string) (store.Release, error)
-	AddCounts(ctx context.Context, batch int64, counts []store.Count) error
-	CountedBatch(ctx context.Context) (int64, error)
+	AddCounts(ctx context.Context, counter string, batch int64, counts []store.Count) error
+	CountedBatch(ctx context.Context, counter string) (int64, error)
 	RollUpCounts(ctx context.Context, before string) (int, error)
 }
 
@@ -42,10 +42,11 @@ type Counter struct {
 	// numbers have changed. It may be nil; it is set before Run.
 	Counted func(ctx context.Context, repo string) error
 
-	db  DB
-	log *slog.Logger
-	now func() time.Time
-	dir string
+	name string // among counters of one database
+	db   DB
+	log  *slog.Logger
+	now  func() time.Time
+	dir  string
 
 	full chan struct{} // a batch should be written now
 
@@ -60,17 +61,18 @@ type Counter struct {
 }
 
 // Open continues in dir, which is made if it is absent: what an earlier process
-// counted and did not write is written with the next batch.
-func Open(ctx context.Context, dir string, db DB, log *slog.Logger, now func() time.Time) (_ *Counter, err error) {
+// counted and did not write is written with the next batch. name tells it from
+// others that count into the same database; "" is the only one.
+func Open(ctx context.Context, dir, name string, db DB, log *slog.Logger, now func() time.Time) (_ *Counter, err error) {
 	defer clyde.Wrap(&err, "downloads.Open")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	last, err := db.CountedBatch(ctx)
+	last, err := db.CountedBatch(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	c := &Counter{changed: map[string]struct{}{}, db: db, log: log, now: now, dir: dir, full: make(chan struct{}, 1)}
+	c := &Counter{name: name, changed: map[string]struct{}{}, db: db, log: log, now: now, dir: dir, full: make(chan struct{}, 1)}
 	left, err := readBatches(dir)
 	if err != nil {
 		return nil, err
@@ -219,7 +221,7 @@ func (c *Counter) write(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
-	if err := c.db.AddCounts(ctx, b.n, rows); err != nil {
+	if err := c.db.AddCounts(ctx, c.name, b.n, rows); err != nil {
 		return err
 	}
 	for _, r := range rows {

@@ -126,12 +126,12 @@ type breaks struct {
 
 var errBroken = errors.New("the connection broke")
 
-func (b *breaks) AddCounts(ctx context.Context, n int64, counts []store.Count) error {
+func (b *breaks) AddCounts(ctx context.Context, counter string, n int64, counts []store.Count) error {
 	if b.before > 0 {
 		b.before--
 		return errBroken
 	}
-	err := b.DB.AddCounts(ctx, n, counts)
+	err := b.DB.AddCounts(ctx, counter, n, counts)
 	if b.after > 0 {
 		b.after--
 		return errors.Join(err, errBroken)
@@ -158,7 +158,7 @@ func TestExactlyOnce(t *testing.T) {
 		want += int64(n)
 	}
 	for round, b := range []*breaks{{db, 0, 0}, {db, 1, 0}, {db, 0, 1}, {db, 3, 0}, {db, 1, 2}, {db, 0, 3}} {
-		c, err := Open(ctx, filepath.Join(dir, "pulls"), b, quiet, now)
+		c, err := Open(ctx, filepath.Join(dir, "pulls"), "", b, quiet, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +173,7 @@ func TestExactlyOnce(t *testing.T) {
 			}
 		} // else it dies, and leaves its files
 	}
-	c, err := Open(ctx, filepath.Join(dir, "pulls"), db, quiet, now)
+	c, err := Open(ctx, filepath.Join(dir, "pulls"), "", db, quiet, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestTornLine(t *testing.T) {
 	if err := os.WriteFile(batchPath(dir, 7), []byte(line+"\nnonsense\n"+line+"\n"+line[:20]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Open(t.Context(), dir, db, slog.New(slog.DiscardHandler), time.Now)
+	c, err := Open(t.Context(), dir, "", db, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func TestKilled(t *testing.T) {
 		t.Fatalf("%d pulls before the deaths", answered)
 	}
 	db := openStore(t, filepath.Join(dir, "clyde.db"))
-	c, err := Open(t.Context(), filepath.Join(dir, "pulls"), db, slog.New(slog.DiscardHandler), time.Now)
+	c, err := Open(t.Context(), filepath.Join(dir, "pulls"), "", db, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestKilled(t *testing.T) {
 
 func child(t *testing.T, dir string) {
 	db := openStore(t, filepath.Join(dir, "clyde.db"))
-	c, err := Open(t.Context(), filepath.Join(dir, "pulls"), db, slog.New(slog.DiscardHandler), time.Now)
+	c, err := Open(t.Context(), filepath.Join(dir, "pulls"), "", db, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,11 @@ func (in *Ingest) apply(ctx context.Context, ev clyde.Event) (changed bool, err 
 	defer clyde.Wrap(&err, "ingest.Apply(%s:%s@%s)", ev.Repo, ev.Tag, ev.Digest)
 	// A publish through the API applies its own event beside the inbox: what
 	// one has read the other must not overwrite.
-	defer in.repos.Lock(ev.Repo)()
+	release, err := in.hold(ctx, ev.Repo)
+	if err != nil {
+		return false, err
+	}
+	defer release()
 	if ev.Action == clyde.ActionDelete {
 		return in.applyDelete(ctx, ev)
 	}
@@ -306,7 +310,11 @@ func (in *Ingest) ReverifyNamespace(ctx context.Context, namespace string) error
 
 // reverifyLocked is reverify for callers that do not hold the repository.
 func (in *Ingest) reverifyLocked(ctx context.Context, repo, subject string) (changed bool, err error) {
-	defer in.repos.Lock(repo)()
+	release, err := in.hold(ctx, repo)
+	if err != nil {
+		return false, err
+	}
+	defer release()
 	return in.reverify(ctx, repo, subject, "")
 }
 

@@ -163,10 +163,26 @@ func (in *Ingest) refreshAll(ctx context.Context, repo string, before []string) 
 	return nil
 }
 
+// hold keeps a package for the caller, in this process and the others on the
+// database, until release.
+func (in *Ingest) hold(ctx context.Context, repo string) (release func(), err error) {
+	here := in.repos.Lock(repo)
+	everywhere, err := in.DB.Lock(ctx, "repo:"+repo)
+	if err != nil {
+		here()
+		return nil, err
+	}
+	return func() { everywhere(); here() }, nil
+}
+
 // Relatest makes package row and search engine true again after something
 // besides a publish changed: a yank, the access, a deprecation.
 func (in *Ingest) Relatest(ctx context.Context, repo string) error {
-	defer in.repos.Lock(repo)()
+	release, err := in.hold(ctx, repo)
+	if err != nil {
+		return err
+	}
+	defer release()
 	targets, err := in.targets(ctx, repo)
 	if err != nil {
 		return err
@@ -269,4 +285,10 @@ func (in *Ingest) pageBuilds(ctx context.Context, after string, page []store.Pac
 // answering from what it had until the new one is whole.
 func (in *Ingest) RebuildIndex(ctx context.Context) error {
 	return in.Engine.Rebuild(ctx, in.Documents(ctx))
+}
+
+// Follow makes the search engine say what the database says of a package that
+// another process wrote, and of what it requires.
+func (in *Ingest) Follow(ctx context.Context, repo string) error {
+	return in.refreshAll(ctx, repo, nil)
 }

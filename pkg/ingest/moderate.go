@@ -21,7 +21,11 @@ type Eraser interface {
 func (in *Ingest) Erase(ctx context.Context, w Eraser, m store.Moderation, digest string, change store.Change, audit store.AuditEntry) (err error) {
 	defer clyde.Wrap(&err, "ingest.Erase(%s, %s)", m.Repo, m.VersionKey)
 	// An event of that version that is being applied would bring its row back.
-	defer in.repos.Lock(m.Repo)()
+	release, err := in.hold(ctx, m.Repo)
+	if err != nil {
+		return err
+	}
+	defer release()
 	targets, err := in.targets(ctx, m.Repo)
 	if err != nil {
 		return err

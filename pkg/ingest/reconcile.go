@@ -65,7 +65,11 @@ func (in *Ingest) reconcileRepo(ctx context.Context, repo string, rep *Report) e
 
 // resettle mends a package row that does not follow from its releases.
 func (in *Ingest) resettle(ctx context.Context, repo string) error {
-	defer in.repos.Lock(repo)()
+	release, err := in.hold(ctx, repo)
+	if err != nil {
+		return err
+	}
+	defer release()
 	targets, err := in.targets(ctx, repo)
 	if err != nil {
 		return err

@@ -60,7 +60,7 @@ func (w *world) library() {
 	}
 	check(w.db.SaveSetting(ctx, store.Setting{Repo: "acme/mixed", Deprecated: "use signed", ReplacedBy: "@acme/signed"}, store.Change{}, store.AuditEntry{}))
 	check(w.in.Relatest(ctx, "acme/mixed"))
-	check(w.db.AddCounts(ctx, 0, []store.Count{{Repo: "acme/png", Version: "1.1.0", Day: "2026-01-02", Kind: store.People, Count: 41}}))
+	check(w.db.AddCounts(ctx, "", 0, []store.Count{{Repo: "acme/png", Version: "1.1.0", Day: "2026-01-02", Kind: store.People, Count: 41}}))
 	check(w.in.Relatest(ctx, "acme/png"))
 }
 

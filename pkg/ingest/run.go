@@ -39,8 +39,11 @@ func (in *Ingest) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		return jobs.Every(ctx, in.Log, "ingest: sweep", sweepEvery, sweepJitter, func(ctx context.Context) error {
-			rep, err := in.Reconcile(ctx)
-			in.Log.InfoContext(ctx, "ingest: swept", "repositories", rep.Repositories, "tags", rep.Tags, "applied", rep.Applied, "failed", rep.Failed)
+			_, err := in.DB.Alone(ctx, "sweep", func(ctx context.Context) error {
+				rep, err := in.Reconcile(ctx)
+				in.Log.InfoContext(ctx, "ingest: swept", "repositories", rep.Repositories, "tags", rep.Tags, "applied", rep.Applied, "failed", rep.Failed)
+				return err
+			})
 			return err
 		})
 	})

@@ -135,7 +135,11 @@ func (r *Registry) deleteManifest(w http.ResponseWriter, req *http.Request, c ca
 	ctx = context.WithoutCancel(ctx)
 	ev := clyde.Event{Source: "registry", Action: clyde.ActionDelete, Repo: c.repo, Actor: c.p.String(), Received: r.now().UTC()}
 	if !isDigest(c.ref) {
-		defer r.locks.Lock(c.repo + ":" + c.ref)()
+		unlock, err := r.lockTag(ctx, c.repo, c.ref)
+		if err != nil {
+			return err
+		}
+		defer unlock()
 		ev.Tag = c.ref
 		if err := r.o.DB.DeleteTag(ctx, c.repo, c.ref, ev); err != nil {
 			return orManifestUnknown(err, c)

@@ -59,8 +59,8 @@ func tagIndexLink(repo, tag string, d digest.Digest) string {
 
 // openDisk opens the storage driver of ours: distribution's layout, with few
 // syncs, shared by whoever waits for one.
-func openDisk(ctx context.Context, root string, log *slog.Logger) (disk, error) {
-	return fsdriver.New(ctx, fsdriver.Options{Root: root, Log: log})
+func openDisk(ctx context.Context, root, name string, log *slog.Logger) (disk, error) {
+	return fsdriver.New(ctx, fsdriver.Options{Root: root, Name: name, Log: log})
 }
 
 // putOnce writes a file whose content follows from its name, unless it is there.

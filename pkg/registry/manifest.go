@@ -212,9 +212,12 @@ func (r *Registry) storeManifest(ctx context.Context, p account.Principal, repo,
 		push.Tag = ref
 	}
 	// One push of a tag at a time: cosign's tags are read, merged and written.
-	// Versions would be safe without (their reservation decides), others not.
 	if push.Tag != "" {
-		defer r.locks.Lock(repo + ":" + push.Tag)()
+		unlock, err := r.lockTag(ctx, repo, push.Tag)
+		if err != nil {
+			return none, "", err
+		}
+		defer unlock()
 	}
 	// What Admit finds in the repository stays until the manifest that names it
 	// is committed.
@@ -245,6 +248,22 @@ func (r *Registry) storeManifest(ctx context.Context, p account.Principal, repo,
 	}
 	r.bodies.put(d, ad.Payload)
 	return ocispec.Descriptor{MediaType: ad.Commit.Manifest.MediaType, Digest: d, Size: int64(len(ad.Payload))}, ad.Commit.Manifest.Subject, nil
+}
+
+// lockTag keeps a tag for the caller until unlock, from other processes too
+// unless it is a version, whose reservation decides.
+func (r *Registry) lockTag(ctx context.Context, repo, tag string) (unlock func(), err error) {
+	key := repo + ":" + tag
+	here := r.locks.Lock(key)
+	if _, err := clyde.ParseVersion(tag); err == nil {
+		return here, nil
+	}
+	everywhere, err := r.o.DB.Lock(ctx, "tag:"+key)
+	if err != nil {
+		here()
+		return nil, err
+	}
+	return func() { everywhere(); here() }, nil
 }
 
 // writeManifest writes the manifest and its links as distribution lays them

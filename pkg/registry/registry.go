@@ -60,6 +60,7 @@ type DB interface {
 	WithdrawnBlob(ctx context.Context, repo, digest string) (*store.Moderation, error)
 	Moderation(ctx context.Context, repo, key string) (store.Moderation, error)
 	BlobRepos(ctx context.Context, digest string) ([]string, error)
+	Lock(ctx context.Context, name string) (unlock func(), err error)
 }
 
 // Authenticator says who sent a request; *account.Accounts implements it.
@@ -79,6 +80,7 @@ type Pull struct {
 // Accounts and Admit are required.
 type Options struct {
 	Root     string        // directory of the blobs, in distribution's layout
+	Replica  string        // its name among several processes that share Root and DB; "" is one
 	Secret   []byte        // signs upload sessions; keep it across restarts, or uploads cannot resume
 	DB       DB            //
 	Accounts Authenticator //
@@ -161,7 +163,7 @@ func New(ctx context.Context, o Options) (_ *Registry, err error) {
 			err = fmt.Errorf("registry: distribution: %v", p)
 		}
 	}()
-	d, err := openDisk(ctx, o.Root, o.Log)
+	d, err := openDisk(ctx, o.Root, o.Replica, o.Log)
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}

@@ -94,11 +94,12 @@ func uploadBegan(id string) (time.Time, bool) {
 // an earlier process began and that left no files is such an upload too: its
 // signed address proves that it was begun.
 func (r *Registry) untouched(c call) (time.Time, bool) {
-	if at, ok := r.pending.get(c.ref); ok {
+	shared := r.o.Replica != "" // then another may have begun it, or gone on with it
+	if at, ok := r.pending.get(c.ref); ok && !shared {
 		return at, true
 	}
 	at, ok := uploadBegan(c.ref)
-	if !ok || !at.Before(r.started) || r.now().Sub(at) > r.o.Limits.UploadAge {
+	if !ok || !shared && !at.Before(r.started) || r.now().Sub(at) > r.o.Limits.UploadAge {
 		return time.Time{}, false
 	}
 	_, err := r.disk.Stat(context.Background(), repoPath(c.repo, "_uploads", c.ref))

@@ -50,7 +50,10 @@ func (p *Parts) keepAudit(ctx context.Context, keep time.Duration) error {
 		return nil
 	}
 	return jobs.Every(ctx, p.Log, "audit: archive", auditEvery, auditJitter, func(ctx context.Context) error {
-		_, err := p.ArchiveAudit(ctx, p.Now().Add(-keep))
+		_, err := p.DB.Alone(ctx, "audit", func(ctx context.Context) error {
+			_, err := p.ArchiveAudit(ctx, p.Now().Add(-keep))
+			return err
+		})
 		return err
 	})
 }
@@ -99,7 +102,7 @@ func monthEnds(month string) time.Time {
 
 // auditFile is the archive of a month: gzip of a JSON object a line.
 func (p *Parts) auditFile(month string) string {
-	return filepath.Join(p.Dir, auditDir, "audit-"+month+".ndjson.gz")
+	return filepath.Join(p.Shared, auditDir, "audit-"+month+".ndjson.gz")
 }
 
 // archiveMonth writes the archive of a month and reads it again.

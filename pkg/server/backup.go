@@ -36,6 +36,10 @@ func (p *Parts) Backup(ctx context.Context, path string) (info BackupInfo, err e
 	if path == "" {
 		return info, clyde.Errorf(clyde.ErrInvalid, "name the file to write the backup to")
 	}
+	if p.DB.Shared() {
+		// It has to be said before anything else is copied.
+		return info, p.DB.Backup(ctx, path)
+	}
 	if _, err := os.Stat(path); err == nil {
 		return info, clyde.Errorf(clyde.ErrConflict, "%s exists; a backup overwrites nothing", path)
 	}

@@ -31,5 +31,5 @@ func (s *Server) tell(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	return s.notifier.Run(ctx)
+	return s.alone(ctx, "notices", s.notifier.Run)
 }

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -45,7 +46,8 @@ type Options struct {
 // Parts is everything a server is made of but its listeners: what
 // administrative commands work on, too.
 type Parts struct {
-	Dir       string
+	Dir       string // of this process
+	Shared    string // of every process on the database; Dir where there is one
 	DB        *store.DB
 	Accounts  *account.Accounts
 	Trusted   *account.Trusted
@@ -59,10 +61,11 @@ type Parts struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 
-	pulls  *downloads.Counter
-	egress *http.Client // for whom we ask ourselves
-	secret []byte
-	close  []func() error // run in reverse order
+	pulls   *downloads.Counter
+	egress  *http.Client // for whom we ask ourselves
+	replica string       // this process among those on the database; "" where there is one
+	secret  []byte
+	close   []func() error // run in reverse order
 }
 
 // Server is an assembled, not yet running, server.
@@ -90,7 +93,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Parts{Dir: cfg.Data.Dir, Log: o.Log, Now: o.Now}
+	p := &Parts{Dir: cfg.Data.Dir, Shared: cmp.Or(cfg.Data.Shared, cfg.Data.Dir), Log: o.Log, Now: o.Now}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -98,43 +101,45 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	}()
 	// The blobs are shut too, where the directory was made beforehand and is
 	// open: private packages are among them.
-	for _, dir := range []string{p.Dir, filepath.Join(p.Dir, "registry")} {
+	for _, dir := range []string{p.Dir, filepath.Join(p.Shared, "registry")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("data.dir: %w", err)
+			return nil, fmt.Errorf("data: %w", err)
 		}
 	}
-	if err := os.Chmod(filepath.Join(p.Dir, "registry"), 0o700); err != nil {
-		return nil, fmt.Errorf("data.dir: %w", err)
+	if err := os.Chmod(filepath.Join(p.Shared, "registry"), 0o700); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
 	}
 	unlock, err := lockDir(p.Dir)
 	if err != nil {
 		return nil, err
 	}
 	p.onClose(unlock)
-	if p.DB, err = store.Open(ctx, store.Options{Path: filepath.Join(p.Dir, "clyde.db"), Now: o.Now, Ran: o.work}); err != nil {
+	url, err := cfg.Database.Address()
+	if err != nil {
+		return nil, err
+	}
+	if p.DB, err = store.Open(ctx, store.Options{URL: url, Path: filepath.Join(p.Dir, "clyde.db"), Now: o.Now, Ran: o.work}); err != nil {
 		return nil, err
 	}
 	p.onClose(p.DB.Close)
+	if p.replica, p.secret, err = p.identify(ctx); err != nil {
+		return nil, err
+	}
 	p.Accounts = account.New(p.DB, o.Now)
 	p.Accounts.OnHash(o.work)
 	p.Engine = memory.New(memory.Options{})
 	p.onClose(p.Engine.Close)
-	if p.Content, err = content.Open(filepath.Join(p.Dir, "content")); err != nil {
+	if p.Content, err = content.Open(filepath.Join(p.Shared, "content")); err != nil {
 		return nil, err
 	}
-	secret, err := loadSecret(filepath.Join(p.Dir, "secret"))
-	if err != nil {
-		return nil, err
-	}
-	p.secret = secret
-	if p.pulls, err = downloads.Open(ctx, filepath.Join(p.Dir, "pulls"), p.DB, o.Log, o.Now); err != nil {
+	if p.pulls, err = downloads.Open(ctx, filepath.Join(p.Dir, "pulls"), p.replica, p.DB, o.Log, o.Now); err != nil {
 		return nil, err
 	}
 	p.onClose(p.pulls.Close)
 	p.pulls.Counted = func(ctx context.Context, repo string) error { return p.Ingest.Refresh(ctx, repo) }
 	p.Limits = newLimits(cfg, o.Now)
 	p.Registry, err = registry.New(ctx, registry.Options{
-		Root: filepath.Join(p.Dir, "registry"), Secret: secret, DB: p.DB, Accounts: p.Accounts, Log: o.Log, Now: o.Now,
+		Root: filepath.Join(p.Shared, "registry"), Replica: p.replica, Secret: p.secret, DB: p.DB, Accounts: p.Accounts, Log: o.Log, Now: o.Now,
 		Admit:  &ingest.Admitter{DB: p.DB, Accept: cfg.Registry.Accept, Now: o.Now, Log: o.Log},
 		Accept: cfg.Registry.Accept, PublicURL: publicURL, Pulled: p.pulled, PullLimit: p.Limits.Pull, PublishLimit: p.Limits.Publish,
 		Private: func(ctx context.Context, repo string) (bool, error) {
@@ -320,14 +325,8 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.metrics != nil {
 		serve(s.metrics, s.stats.handler())
 	}
-	g.Go(func() error {
-		// Reads go on meanwhile; search answers from what is indexed so far.
-		if err := s.Ingest.RebuildIndex(ctx); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("search index: %w", err)
-		}
-		s.indexed.Store(true)
-		return nil
-	})
+	g.Go(func() error { return s.DB.Listen(ctx) })
+	g.Go(func() error { return s.keepIndex(ctx) })
 	g.Go(func() error { return s.Ingest.Run(ctx) })
 	g.Go(func() error { return s.Registry.Run(ctx) })
 	g.Go(func() error { return s.tell(ctx) })

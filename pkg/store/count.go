@@ -8,11 +8,20 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
+// countedBatch names the number of the last batch of whoever counts: "" is the
+// one process of a file.
+func countedBatch(counter string) string {
+	if counter == "" {
+		return "counted_batch"
+	}
+	return "counted_batch:" + counter
+}
+
 // AddCounts adds pulls, many at once, and notes the number of their batch:
-// batches are added in order, and one that was added already adds nothing, so
-// that it can be tried again by who does not know. Batch 0 has no number. All
-// or nothing.
-func (db *DB) AddCounts(ctx context.Context, batch int64, counts []Count) (err error) {
+// batches of one counter are added in order, and one that was added already
+// adds nothing, so that it can be tried again by who does not know. Batch 0 has
+// no number. All or nothing.
+func (db *DB) AddCounts(ctx context.Context, counter string, batch int64, counts []Count) (err error) {
 	defer clyde.Wrap(&err, "store.AddCounts")
 	if len(counts) == 0 {
 		return nil
@@ -20,13 +29,13 @@ func (db *DB) AddCounts(ctx context.Context, batch int64, counts []Count) (err e
 	return db.write(ctx, durable, func(tx *tx) error {
 		if batch > 0 {
 			var last int64
-			if err := tx.row("CountedBatch").Scan(&last); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			if err := tx.row("CountedBatch", countedBatch(counter)).Scan(&last); err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
 			if batch <= last {
 				return nil
 			}
-			if err := tx.exec("SetCountedBatch", batch); err != nil {
+			if err := tx.exec("SetCountedBatch", countedBatch(counter), batch); err != nil {
 				return err
 			}
 		}
@@ -53,9 +62,9 @@ func (db *DB) AddCounts(ctx context.Context, batch int64, counts []Count) (err e
 	})
 }
 
-// CountedBatch is the number of the last batch that was added, 0 for none.
-func (db *DB) CountedBatch(ctx context.Context) (n int64, err error) {
-	err = db.row(ctx, "CountedBatch").Scan(&n)
+// CountedBatch is the number of a counter's last batch that was added, 0 for none.
+func (db *DB) CountedBatch(ctx context.Context, counter string) (n int64, err error) {
+	err = db.row(ctx, "CountedBatch", countedBatch(counter)).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}

@@ -27,6 +27,10 @@ type engine interface {
 	openWriter() (*sql.DB, error)
 	openReaders(n int) (*sql.DB, error)
 
+	// openLocks returns a pool of n connections that hold locks, nil where no
+	// other process serves.
+	openLocks(n int) *sql.DB
+
 	// alone runs fn, which migrates db, while no other process does.
 	alone(ctx context.Context, db *sql.DB, fn func() error) error
 

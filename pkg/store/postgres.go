@@ -100,6 +100,8 @@ func (e postgresEngine) openReaders(n int) (*sql.DB, error) {
 	return e.pool(map[string]string{"default_transaction_read_only": "on"}, n), nil
 }
 
+func (e postgresEngine) openLocks(n int) *sql.DB { return e.pool(nil, n) }
+
 func (e postgresEngine) alone(ctx context.Context, db *sql.DB, fn func() error) (err error) {
 	c, err := db.Conn(ctx)
 	if err != nil {

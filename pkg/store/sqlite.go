@@ -57,6 +57,8 @@ func (e sqliteEngine) openReaders(n int) (*sql.DB, error) {
 	return db, err
 }
 
+func (sqliteEngine) openLocks(int) *sql.DB { return nil }
+
 // createPrivate makes an empty file that only its owner reads, because the
 // database holds hashes of secrets; SQLite gives its log the same mode. The
 // directory entry is synced, which SQLite leaves to whoever creates the file.

@@ -31,6 +31,8 @@ type DB struct {
 	writeDB *sql.DB
 	writer  *writer
 
+	locks *sql.DB // nil: no other process serves
+
 	eventsReady chan struct{}
 
 	changesMu    sync.Mutex
@@ -92,6 +94,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if db.writer, err = newWriter(ctx, db.eng, db.writeDB, db.temp == ""); err != nil {
 		return nil, err
 	}
+	db.locks = db.eng.openLocks(maxLocks)
 	db.writer.wrote, db.writer.stmts.ran = db.signal, o.Ran
 	return db, db.write(ctx, relaxed, func(tx *tx) error {
 		return errors.Join(tx.exec("InitEpoch", newEpoch()), addLikenesses(tx), db.adoptAudit(tx))
@@ -114,6 +117,9 @@ func (db *DB) closeAll() error {
 		// The last connection to close checkpoints and removes the log.
 		errs = append(errs, db.writeDB.Close())
 	}
+	if db.locks != nil {
+		errs = append(errs, db.locks.Close())
+	}
 	if db.temp != "" {
 		errs = append(errs, os.RemoveAll(db.temp))
 	}
@@ -125,6 +131,9 @@ func (db *DB) Ping(ctx context.Context) error {
 	var one int
 	return db.row(ctx, "Ping").Scan(&one)
 }
+
+// Shared reports whether other processes may serve from the same database.
+func (db *DB) Shared() bool { return db.eng.shared() }
 
 // signal wakes whoever waits for what a committed transaction wrote.
 func (db *DB) signal(events, changes bool) {

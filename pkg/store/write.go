@@ -86,10 +86,15 @@ func (w *writer) connect(ctx context.Context) (err error) {
 // disconnect gives up a connection of which it is not known what state it is
 // in. A transaction that was open on it ends without effect.
 func (w *writer) disconnect() {
-	_ = w.stmts.close()                                          // it is lost
-	_ = w.conn.Raw(func(any) error { return driver.ErrBadConn }) // so that the pool does not keep it
-	_ = w.conn.Close()
+	_ = w.stmts.close() // it is lost
+	discard(w.conn)
 	w.conn = nil
+}
+
+// discard closes a connection that the pool must not keep.
+func discard(c *sql.Conn) {
+	_ = c.Raw(func(any) error { return driver.ErrBadConn }) // that is the way to say so
+	_ = c.Close()
 }
 
 // close waits for writes in hand and in the queue, and refuses later ones.

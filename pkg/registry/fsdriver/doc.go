@@ -61,6 +61,11 @@
 // could not write, so the driver refuses every later write and Sync until it is
 // opened anew.
 //
-// One process at a time may have a root open; the server's lock on its data
-// directory sees to it.
+// # Several processes
+//
+// One process at a time may have a root open without Options.Name; the server's
+// lock on its data directory sees to it. Several that have names share a root
+// on a file system where a rename is seen by all: each has a folder of its own
+// for what is temporary, keeps nothing in memory that the tree does not have,
+// and pays the syncs of a large file for each small one.
 package fsdriver

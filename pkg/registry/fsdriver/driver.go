@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,10 @@ const (
 	// DefaultSmallFile is the largest file kept in the journal, in bytes. A
 	// file above it costs two or three syncs of its own; below, writing it twice is cheaper.
 	DefaultSmallFile = 128 << 10
+
+	// noSmallFile is the SmallFile of who keeps none in the journal, not even
+	// empty ones.
+	noSmallFile = -1
 
 	// MaxSmallFile bounds Options.SmallFile, in bytes, and with it a frame.
 	MaxSmallFile = 2 << 20
@@ -56,6 +61,12 @@ type Options struct {
 	MaxPending  int64        // bytes; see DefaultMaxPending
 	Linger      int64        // bytes; see DefaultLinger
 	Log         *slog.Logger // of what no caller is told: failed checkpoints; nil discards
+
+	// Name says which of several processes this is that have the root open at
+	// once: letters and digits, another one for each and the same after a
+	// restart. Every file is then synced and in the tree when it is stored, so
+	// that the others see it, and SmallFile does not count. "" is one process.
+	Name string
 }
 
 type embedded struct{ base.Base }
@@ -96,11 +107,18 @@ func New(ctx context.Context, o Options) (*Driver, error) {
 	if o.Linger == 0 {
 		o.Linger = DefaultLinger
 	}
+	if strings.Trim(o.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
+		return nil, fmt.Errorf("fsdriver: name %q: want letters and digits", o.Name)
+	}
 	if o.SmallFile < 0 || o.SmallFile > MaxSmallFile || o.JournalSize < 0 || o.MaxPending < 0 || o.Linger < 0 {
 		return nil, fmt.Errorf("fsdriver: a limit is negative, or SmallFile is above %d bytes", MaxSmallFile)
 	}
+	own := filepath.Join(root, ownDir)
+	if o.Name != "" {
+		own, o.SmallFile = filepath.Join(own, "of-"+o.Name), noSmallFile
+	}
 	d := &disk{
-		files: o.FS, root: root, own: filepath.Join(root, ownDir), opt: o,
+		files: o.FS, root: root, own: own, opt: o,
 		memory: map[string]*entry{}, memDirs: map[string]int{}, dirs: map[string]*dirState{},
 		moving: map[string]chan struct{}{}, fresh: map[string]struct{}{}, states: map[string]string{},
 		writers: map[string]string{}, settled: map[string]struct{}{},

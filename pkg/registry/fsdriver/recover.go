@@ -54,6 +54,11 @@ func (d *disk) recover(ctx context.Context) error {
 			break // what follows a torn journal was never acknowledged
 		}
 	}
+	if d.opt.Name != "" {
+		// It names files that were in the tree, and what was deleted may have
+		// been stored again by others since.
+		ops = nil
+	}
 	touched, err := d.replay(ctx, ops)
 	if err != nil {
 		return fmt.Errorf("replay journal: %w", err)

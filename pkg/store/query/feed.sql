@@ -40,10 +40,10 @@ GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5;
 SELECT count, ci, robot, raw FROM download_total WHERE repo = $1 AND version = $2;
 
 -- name: CountedBatch
-SELECT CAST(value AS BIGINT) FROM meta WHERE name = 'counted_batch';
+SELECT CAST(value AS BIGINT) FROM meta WHERE name = $1;
 
 -- name: SetCountedBatch
-INSERT INTO meta (name, value) VALUES ('counted_batch', CAST(CAST($1 AS BIGINT) AS TEXT))
+INSERT INTO meta (name, value) VALUES ($1, CAST(CAST($2 AS BIGINT) AS TEXT))
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
 -- name: OldestDay

@@ -125,17 +125,17 @@ func testCounts(t *testing.T, db *store.DB, _ *clock) {
 	count := func(v, day, kind, client string, n int64) store.Count {
 		return store.Count{Repo: "acme/zlib", Version: v, Day: day, Kind: kind, Client: client, Platform: "linux-x86_64", Count: n, Raw: 2 * n}
 	}
-	must(t, db.AddCounts(ctx, 1, []store.Count{
+	must(t, db.AddCounts(ctx, "", 1, []store.Count{
 		count("1.0.0", "2026-01-01", store.People, "clyde", 3), count("2.0.0", "2026-01-01", store.People, "oras", 1),
 		count("1.0.0", "2026-01-03", store.People, "clyde", 5), count("1.0.0", "2026-01-03", store.CI, "clyde", 7),
 		count("1.0.0", "2026-01-03", store.Robot, "other", 11),
 	}))
 	second := []store.Count{count("1.0.0", "2026-01-01", store.People, "clyde", 2)}
 	for range 3 { // a batch counts once, however often it is tried
-		must(t, db.AddCounts(ctx, 2, second))
+		must(t, db.AddCounts(ctx, "", 2, second))
 	}
-	must(t, db.AddCounts(ctx, 1, second))
-	if n := get(db.CountedBatch(ctx))(t); n != 2 {
+	must(t, db.AddCounts(ctx, "", 1, second))
+	if n := get(db.CountedBatch(ctx, ""))(t); n != 2 {
 		t.Errorf("CountedBatch() = %d; want 2", n)
 	}
 	all := store.CountBy{Day: true, Version: true, Kind: true, Client: true, Platform: true}
@@ -238,7 +238,7 @@ func testDerived(t *testing.T, db *store.DB, _ *clock) {
 	commit(t, db, "acme/zlib", "1.0.0", 1)
 	save(t, db, "acme/zlib", "1.0.0", 1, store.Requirement{Kind: "requires", Target: "acme/x"})
 	must(t, db.AddNamespace(ctx, "acme", "ada"))
-	must(t, db.AddCounts(ctx, 0, []store.Count{{Repo: "acme/zlib", Version: "1.0.0", Day: "2026-01-01", Kind: store.People, Count: 4}}))
+	must(t, db.AddCounts(ctx, "", 0, []store.Count{{Repo: "acme/zlib", Version: "1.0.0", Day: "2026-01-01", Kind: store.People, Count: 4}}))
 	must(t, db.SetYank(ctx, "acme/zlib", "1.0.0", &store.Yank{Reason: "broken"}, store.Change{Type: "version.yanked"}, store.AuditEntry{Action: "version.yank"}))
 	before := get(db.ReleaseByVersion(ctx, "acme/zlib", "1.0.0"))(t)
 	claim, epoch := get(db.Claim(ctx, "acme/zlib", "1.0.0"))(t), get(db.Epoch(ctx))(t)

@@ -16,3 +16,12 @@ FROM information_schema.columns c
 JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name AND t.table_type = 'BASE TABLE'
 WHERE c.table_schema = current_schema() AND c.table_name NOT LIKE 'goose%' AND c.table_name !~ '^audit_[0-9]'
 ORDER BY c.table_name, c.column_name;
+
+-- name: Lock
+SELECT pg_advisory_lock(hashtextextended($1, 0)) IS NOT NULL;
+
+-- name: TryLock
+SELECT pg_try_advisory_lock(hashtextextended($1, 0));
+
+-- name: Unlock
+SELECT pg_advisory_unlock(hashtextextended($1, 0));
