@@ -36,7 +36,8 @@ type buildRun struct {
 	publish   bool
 	noDebug   bool
 
-	lock *resolve.Lock // what it was built with; nil: nothing
+	parts []install.Part // what it was built with
+	tools *toolchain.Toolchain
 }
 
 // builtJSON is what build prints with --json.
@@ -104,16 +105,24 @@ func (b *buildRun) run(ctx context.Context, dir string) (err error) {
 	if b.prefix != "" {
 		return b.finish(ctx, dir, b.prefix, packed, m, traits)
 	}
-	return b.make(ctx, dir, packed, m, traits, func(prefix string) error { return b.finish(ctx, dir, prefix, packed, m, traits) })
+	return b.make(ctx, dir, packed, m, traits, func(prefix string, parts []install.Part) error {
+		b.parts = parts
+		return b.finish(ctx, dir, prefix, packed, m, traits)
+	})
 }
 
 // finish packages what is installed in prefix.
 func (b *buildRun) finish(ctx context.Context, dir, prefix string, packed *artifact.Packed, m *clyde.Manifest, traits map[string]string) (err error) {
 	a := b.app
-	f, err := b.facts(ctx, dir, prefix, packed, m, traits)
+	deps, err := b.deps(ctx, dir, m)
 	if err != nil {
 		return err
 	}
+	f, err := b.facts(ctx, prefix, m, packed.Layers[0].Descriptor.Digest.String(), traits, deps)
+	if err != nil {
+		return err
+	}
+	f.Builder = builder()
 	o := artifact.BuildOptions{Name: packed.Name, Version: packed.Version, Subject: packed.Descriptor, Facts: f}
 	if o.Epoch, err = sourceDateEpoch(); err != nil {
 		return err
@@ -154,7 +163,7 @@ func (b *buildRun) finish(ctx context.Context, dir, prefix string, packed *artif
 
 // make builds the packed source, and nothing else of dir, as installing it
 // would, with what the lock file says, and the user's flags.
-func (b *buildRun) make(ctx context.Context, dir string, packed *artifact.Packed, m *clyde.Manifest, traits map[string]string, use func(prefix string) error) error {
+func (b *buildRun) make(ctx context.Context, dir string, packed *artifact.Packed, m *clyde.Manifest, traits map[string]string, use func(prefix string, parts []install.Part) error) error {
 	a := b.app
 	store, err := a.store()
 	if err != nil {
@@ -174,7 +183,7 @@ func (b *buildRun) make(ctx context.Context, dir string, packed *artifact.Packed
 		if err != nil {
 			return err
 		}
-		o.Project, o.Lock, b.lock = p.dir, res.lock, res.lock
+		o.Project, o.Lock = p.dir, res.lock
 	}
 	return install.Make(ctx, store, o, install.Made{Packed: packed, Traits: traits, Shared: b.linkage == compat.Shared}, use)
 }
@@ -191,15 +200,14 @@ func traitsOf(m *clyde.Manifest, want compat.Want) map[string]string {
 
 // facts says what the files in prefix are, as far as they tell, and how they
 // were made.
-func (b *buildRun) facts(ctx context.Context, dir, prefix string, packed *artifact.Packed, m *clyde.Manifest, traits map[string]string) (*compat.Facts, error) {
-	f := &compat.Facts{Schema: compat.Version, Language: cmp.Or(m.Language, compat.C), SourceDigest: packed.Layers[0].Descriptor.Digest.String(), Traits: traits}
+func (b *buildRun) facts(ctx context.Context, prefix string, m *clyde.Manifest, source string, traits map[string]string, deps []compat.Dep) (*compat.Facts, error) {
+	f := &compat.Facts{Schema: compat.Version, Language: cmp.Or(m.Language, compat.C), SourceDigest: source, Traits: traits, Deps: deps}
 	for _, t := range m.Traits {
 		if t.ABI {
 			f.ABITraits = append(f.ABITraits, t.Name)
 		}
 	}
 	slices.Sort(f.ABITraits)
-	f.Builder = builder()
 	report, err := binary.MeasureFS(os.DirFS(prefix))
 	if err != nil {
 		return nil, err
@@ -208,9 +216,13 @@ func (b *buildRun) facts(ctx context.Context, dir, prefix string, packed *artifa
 		f.OS, f.Arch, f.Linkage, f.PIC = compat.Any, compat.Any, compat.Headers, true
 		return f, nil
 	}
-	t, err := toolchain.Compilers(ctx, toolchain.Options{})
-	if err != nil {
-		return nil, err
+	t := b.tools
+	if t == nil {
+		found, err := toolchain.Compilers(ctx, toolchain.Options{})
+		if err != nil {
+			return nil, err
+		}
+		t, b.tools = &found, &found
 	}
 	h := t.Host
 	f.OS, f.Arch, f.CPUBaseline, f.Libc.Family, f.Compiler, f.BuildType = h.OS, h.Arch, t.Baseline, h.Libc.Family, h.Compiler, b.buildType
@@ -224,31 +236,60 @@ func (b *buildRun) facts(ctx context.Context, dir, prefix string, packed *artifa
 		return nil, err
 	}
 	report.Fill(f)
-	if err := b.deps(dir, m, f); err != nil {
-		return nil, err
-	}
 	return f, report.Check(f)
 }
 
-// deps lists what the package was built with: what was chosen for the build,
-// or of one that was installed by another tool what the lock file says.
-func (b *buildRun) deps(dir string, m *clyde.Manifest, f *compat.Facts) error {
-	if b.lock == nil && len(m.Requires) > 0 {
+// deps lists what the package was built with. Of what was built for this, the
+// binary interface is that of a build made of it here and now; of a package
+// that another tool installed it is what the lock file says, where it does.
+func (b *buildRun) deps(ctx context.Context, dir string, m *clyde.Manifest) ([]compat.Dep, error) {
+	known := map[clyde.Name]compat.Dep{}
+	for _, p := range b.parts {
+		f, err := b.facts(ctx, p.Dir, p.Manifest, p.Source, traitsOf(p.Manifest, compat.Want{Traits: p.Traits}), pick(p.Requires, known))
+		if err != nil {
+			return nil, err
+		}
+		d := compat.Dep{Name: p.Name.String(), Version: p.Version.String()}
+		if f.Linkage != compat.Headers {
+			d.ABIID = f.ABIID()
+		}
+		known[p.Name] = d
+	}
+	if b.prefix != "" && len(m.Requires) > 0 {
 		p, err := b.app.project(dir)
 		if err != nil || p.lock == nil {
-			return err
+			return nil, err
 		}
-		b.lock = p.lock
+		t, err := toolchain.Compilers(ctx, toolchain.Options{})
+		if err != nil {
+			return nil, err
+		}
+		here := resolve.Platform{OS: t.Host.OS, Arch: t.Host.Arch, Libc: t.Host.Libc.Family, Compiler: t.Host.Compiler.Family}
+		for name, q := range p.lock.Packages {
+			known[name] = compat.Dep{Name: name.String(), Version: q.Version.String(), ABIID: q.Builds[here.String()].ABI}
+		}
 	}
+	var direct []clyde.Name
 	for _, r := range m.Requires {
-		for name, q := range b.lock.Packages {
+		for name := range known {
 			if r.Name == name.String() {
-				f.Deps = append(f.Deps, compat.Dep{Name: r.Name, Version: q.Version.String()})
+				direct = append(direct, name)
 			}
 		}
 	}
-	slices.SortFunc(f.Deps, func(x, y compat.Dep) int { return strings.Compare(x.Name, y.Name) })
-	return nil
+	return pick(direct, known), nil
+}
+
+// pick returns those of known that are named, by name.
+func pick(names []clyde.Name, known map[clyde.Name]compat.Dep) []compat.Dep {
+	var out []compat.Dep
+	for _, n := range names {
+		if d, ok := known[n]; ok {
+			out = append(out, d)
+		}
+	}
+	slices.SortFunc(out, func(x, y compat.Dep) int { return strings.Compare(x.Name, y.Name) })
+	return out
 }
 
 // builder says who builds, by what CI providers say of themselves.

@@ -20,11 +20,23 @@ type Made struct {
 	Shared bool              // a shared library in place of an archive
 }
 
+// Part is a package that another was built with.
+type Part struct {
+	Name     clyde.Name
+	Version  clyde.Version
+	Manifest *clyde.Manifest
+	Source   string            // digest of its source archive
+	Traits   map[string]string // as they were chosen; others have their defaults
+	Requires []clyde.Name      // what it is linked with
+	Dir      string            // what it installed; nobody writes there
+}
+
 // Make builds a package from its source as installing it would, and calls use
-// with the folder that it installed to, which is gone afterwards. What the
+// with the folder that it installed to, which is gone afterwards, and what it is
+// linked with, those that others need first. What the
 // package requires is what o.Lock says, which may be nil where it requires
 // nothing; o.Deps is not used.
-func Make(ctx context.Context, s *Store, o Options, m Made, use func(prefix string) error) (err error) {
+func Make(ctx context.Context, s *Store, o Options, m Made, use func(prefix string, parts []Part) error) (err error) {
 	o.setDefaults()
 	release, err := s.use(ctx, func() { o.Say("waiting for a clyde that cleans the store") })
 	if err != nil {
@@ -74,7 +86,15 @@ func Make(ctx context.Context, s *Store, o Options, m Made, use func(prefix stri
 	if err != nil {
 		return err
 	}
-	return use(prefix)
+	var parts []Part
+	for _, d := range closure(p) {
+		part := Part{Name: d.name, Version: d.locked.Version, Manifest: d.manifest, Source: d.archive.Digest.String(), Traits: d.locked.Traits, Dir: d.entry.Dir()}
+		for _, q := range d.deps {
+			part.Requires = append(part.Requires, q.name)
+		}
+		parts = append(parts, part)
+	}
+	return use(prefix, parts)
 }
 
 // adopt keeps the archive of a packed source, and reads its package.yaml.
