@@ -3,6 +3,7 @@ package browser_test
 import (
 	_ "embed"
 	"fmt"
+	"os"
 	"testing"
 )
 
@@ -11,9 +12,9 @@ import (
 //go:embed testdata/check.js
 var check string
 
-// widths are those of windows that every page is looked at in: a phone's and a
-// desk's, in CSS pixels.
-var widths = []int{390, 1280}
+// widths are those of windows that every page is looked at in: a phone's, a
+// tablet's and a desk's, in CSS pixels.
+var widths = []int{390, 768, 1280}
 
 // TestPages goes through the pages of a registry in use, for everybody.
 func TestPages(t *testing.T) {
@@ -29,7 +30,7 @@ func TestPages(t *testing.T) {
 // window, light and dark. With CLYDE_SCREENSHOTS it keeps pictures, too.
 func (w *world) look(t *testing.T) {
 	ada, boss, new := w.signedIn(t, "ada"), w.signedIn(t, "boss"), w.signedIn(t, "newcomer")
-	nobody, said := w.newTab(t), seen{}
+	nobody, said, axe := w.newTab(t), seen{}, axeScript(t)
 	for _, p := range []*tab{ada, boss, new, nobody} {
 		p.means(400, 401, 403, 404, 410, 422)
 	}
@@ -54,6 +55,7 @@ func (w *world) look(t *testing.T) {
 		{"package-empty", "/packages/ada/tiny", nobody},
 		{"candidates", "/packages/json", nobody},
 		{"namespace", "/namespaces/acme", nobody},
+		{"browse", "/browse", nobody},
 		{"about", "/about", nobody},
 		{"api", "/api", nobody},
 		{"sign-in", "/login", nobody},
@@ -92,6 +94,9 @@ func (w *world) look(t *testing.T) {
 				p.theme(theme)
 				p.picture(fmt.Sprintf("%s-%d-%s", page.name, width, theme))
 				said.report(t, fmt.Sprintf("%s at %d, %s", page.path, width, theme), value[[]string](p, check))
+				if axe != "" {
+					said.report(t, fmt.Sprintf("%s at %d, %s, by axe", page.path, width, theme), value[[]string](p, axe))
+				}
 			}
 			// The same with everything that can be opened open.
 			if value[bool](p, "(d => { for (const e of d) { e.removeAttribute('name'); e.open = true } return d.length > 0 })([...document.querySelectorAll('details')])") {
@@ -100,6 +105,23 @@ func (w *world) look(t *testing.T) {
 			}
 		}
 	}
+}
+
+// axeScript is the rules of axe-core for WCAG 2.2 AA and what it calls best
+// practice, as a script that lists what is wrong; "" where CLYDE_AXE does not
+// name its file. What a readme says is its author's.
+func axeScript(t *testing.T) string {
+	t.Helper()
+	file := os.Getenv("CLYDE_AXE")
+	if file == "" {
+		return ""
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "window.axe || (0, eval)(" + quote(string(b)) + `); axe.run({exclude: [['.readme']]}, {resultTypes: ['violations']}).then(r =>
+		r.violations.flatMap(v => v.nodes.map(n => v.id + ': ' + v.help + ': ' + n.html.replace(/\s+/g, ' ').slice(0, 140))))`
 }
 
 // report fails once for what is wrong in many places: the layout is everywhere.
