@@ -51,7 +51,7 @@ type pageGroup struct {
 
 // page renders the page from the OpenAPI document.
 func (s *server) page() ([]byte, error) {
-	t, err := template.New("page").Funcs(template.FuncMap{"asset": s.Asset, "title": func(s string) string { return strings.ToUpper(s[:1]) + s[1:] }, "params": paramType}).Parse(pageHTML)
+	t, err := template.New("page").Funcs(template.FuncMap{"asset": s.Asset, "title": func(s string) string { return strings.ToUpper(s[:1]) + s[1:] }, "params": paramType, "tries": tries}).Parse(pageHTML)
 	if err != nil {
 		return nil, fmt.Errorf("api.New: %w", err)
 	}
@@ -60,6 +60,12 @@ func (s *server) page() ([]byte, error) {
 		"URL": s.PublicURL, "Groups": s.groups(), "Schemas": s.schemas(), "Kinds": s.kinds(), "Version": s.api.OpenAPI().Info.Version,
 	})
 	return b.Bytes(), err
+}
+
+// tries reports whether the page lets somebody try an operation: one that only
+// reads, and ends.
+func tries(op pageOperation) bool {
+	return op.Method == http.MethodGet && !strings.HasSuffix(op.Path, "/changes")
 }
 
 // kinds are the kinds of failure, by status.

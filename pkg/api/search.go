@@ -27,7 +27,7 @@ type FacetValue struct {
 
 // Facet counts the values of one field, as if it were not filtered by.
 type Facet struct {
-	Name   string       `json:"name" enum:"license,language,platform,type,signed,build,keyword,category,namespace"`
+	Name   string       `json:"name" enum:"license,license_group,standard,language,platform,type,signed,build,keyword,category,namespace"`
 	Values []FacetValue `json:"values"`
 }
 
@@ -45,6 +45,8 @@ type searchInput struct {
 	Q         string   `query:"q" maxLength:"256" doc:"Words, a name, or a header as in #include; and operators: lang: license: kind: platform: namespace: keyword: category: depends: header: is: sort:" example:"json lang:cpp"`
 	Namespace []string `query:"namespace,explode" maxItems:"32" doc:"Only of these namespaces."`
 	License   []string `query:"license,explode" maxItems:"32" doc:"Only with these licences: an SPDX expression, one of its identifiers, or a group such as permissive."`
+	Group     []string `query:"license_group,explode" maxItems:"32" doc:"Only with licences that ask for this: public-domain, permissive, weak-copyleft, library-copyleft, strong-copyleft, network-copyleft, …"`
+	Standard  []string `query:"standard,explode" maxItems:"32" doc:"Only what needs one of these: c11, c++17, …"`
 	Language  []string `query:"language,explode" maxItems:"32" doc:"c or cpp."`
 	Platform  []string `query:"platform,explode" maxItems:"32" doc:"linux, macos, windows, …"`
 	Kind      []string `query:"type,explode" maxItems:"32" doc:"library, header-only, application, …"`
@@ -85,6 +87,8 @@ func (s *server) search() {
 		f := &q.Filters
 		f.Namespace = append(f.Namespace, in.Namespace...)
 		f.License = append(f.License, in.License...)
+		f.LicenseGroup = append(f.LicenseGroup, in.Group...)
+		f.Standard = append(f.Standard, in.Standard...)
 		f.Language = append(f.Language, in.Language...)
 		f.Platform = append(f.Platform, in.Platform...)
 		f.Kind = append(f.Kind, in.Kind...)

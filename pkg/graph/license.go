@@ -89,6 +89,15 @@ func (a alternative) class() Class {
 	return slices.MaxFunc(a, func(x, y atom) int { return cmp.Compare(x.class().rank(), y.class().rank()) }).class()
 }
 
+// ClassOfExpression returns what an expression asks for, where one may choose,
+// the least; Unknown for what is none.
+func ClassOfExpression(expr string) Class {
+	if ways := alternatives(expr); len(ways) > 0 {
+		return ways[0].class()
+	}
+	return Unknown
+}
+
 // alternatives lists the ways to take an expression, those that ask for least
 // first; none where it is no expression, or has too many.
 func alternatives(expr string) []alternative {

@@ -12,6 +12,8 @@ import (
 func (f *Filters) each(do func(name string, values *[]string)) {
 	do("namespace", &f.Namespace)
 	do("license", &f.License)
+	do("group", &f.LicenseGroup)
+	do("std", &f.Standard)
 	do("lang", &f.Language)
 	do("platform", &f.Platform)
 	do("kind", &f.Kind)

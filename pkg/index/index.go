@@ -50,7 +50,7 @@ type Document struct {
 	Keywords        []string   //
 	Categories      []string   //
 	License         string     // SPDX expression
-	LicenseGroup    string     // permissive, copyleft, …; may be empty
+	LicenseGroup    string     // a graph.Class: permissive, strong-copyleft, …; may be empty
 	Language        string     // c | cpp; may be empty
 	Standard        string     // "c11", "c++17"; may be empty
 	Platforms       []string   //
@@ -92,17 +92,19 @@ var Sorts = [...]Sort{SortRelevance, SortDownloads, SortUpdated, SortNew, SortNa
 // values, it matches at least one of them. Values are compared without regard
 // to case.
 type Filters struct {
-	Namespace []string
-	License   []string // whole expression, one of its identifiers, or a license group
-	Language  []string // c | cpp; "c++" means cpp
-	Platform  []string
-	Kind      []string
-	Signed    []string // verified | untrusted | unsigned | invalid
-	Build     []string // Built, or what the builds are for: "linux-x86_64"
-	Keyword   []string
-	Category  []string
-	DependsOn []string // "acme/zlib", "@acme/zlib", or a base name
-	Header    []string // "fmt/core.h": matches the end of an include path
+	Namespace    []string
+	License      []string // whole expression, one of its identifiers, or a license group
+	LicenseGroup []string // what the licence asks for: permissive, strong-copyleft, …
+	Standard     []string // c11, c++17
+	Language     []string // c | cpp; "c++" means cpp
+	Platform     []string
+	Kind         []string
+	Signed       []string // verified | untrusted | unsigned | invalid
+	Build        []string // Built, or what the builds are for: "linux-x86_64"
+	Keyword      []string
+	Category     []string
+	DependsOn    []string // "acme/zlib", "@acme/zlib", or a base name
+	Header       []string // "fmt/core.h": matches the end of an include path
 }
 
 // Query asks for one page of hits.
@@ -169,15 +171,17 @@ type Facet struct {
 
 // The names of facets, in the order in which Result has them.
 const (
-	FacetLicense   = "license"
-	FacetLanguage  = "language"
-	FacetPlatform  = "platform"
-	FacetKind      = "type"
-	FacetSigned    = "signed"
-	FacetBuild     = "build"
-	FacetKeyword   = "keyword"
-	FacetCategory  = "category"
-	FacetNamespace = "namespace"
+	FacetLicense      = "license"
+	FacetLicenseGroup = "license_group" // what licences ask for: permissive, strong-copyleft, …
+	FacetStandard     = "standard"      // c11, c++17
+	FacetLanguage     = "language"
+	FacetPlatform     = "platform"
+	FacetKind         = "type"
+	FacetSigned       = "signed"
+	FacetBuild        = "build"
+	FacetKeyword      = "keyword"
+	FacetCategory     = "category"
+	FacetNamespace    = "namespace"
 )
 
 // Result is one page of hits.

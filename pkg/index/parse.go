@@ -13,6 +13,7 @@ import (
 var operators = map[string]string{
 	"namespace": "namespace", "ns": "namespace", "scope": "namespace",
 	"license": "license", "licence": "license",
+	"group": "group", "std": "std", "standard": "std",
 	"lang": "lang", "language": "lang",
 	"platform": "platform", "os": "platform",
 	"kind": "kind", "type": "kind",

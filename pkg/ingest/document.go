@@ -10,6 +10,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/content"
+	"github.com/clydepm/clyde-registry/pkg/graph"
 	"github.com/clydepm/clyde-registry/pkg/index"
 	"github.com/clydepm/clyde-registry/pkg/markdown"
 	"github.com/clydepm/clyde-registry/pkg/store"
@@ -24,6 +25,9 @@ func document(name clyde.Name, r store.Release, spec *clyde.Manifest, info *cont
 		Keywords: spec.Keywords, Categories: spec.Categories, License: spec.License, Language: spec.Language, Kind: spec.Type,
 		Headers: info.Headers, Readme: markdown.PlainText([]byte(info.Readme)),
 		Standard: standard(spec), Platforms: platforms(spec.Supports),
+	}
+	if spec.License != "" {
+		d.LicenseGroup = string(graph.ClassOfExpression(spec.License))
 	}
 	for _, q := range spec.Requires {
 		if n, err := clyde.ParseName(q.Name); err == nil {

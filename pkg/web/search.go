@@ -21,7 +21,9 @@ type filterParam struct {
 // are facets too.
 var filterParams = []filterParam{
 	{index.FacetLanguage, "Language", func(f *index.Filters) *[]string { return &f.Language }},
+	{index.FacetStandard, "Standard", func(f *index.Filters) *[]string { return &f.Standard }},
 	{index.FacetKind, "Type", func(f *index.Filters) *[]string { return &f.Kind }},
+	{index.FacetLicenseGroup, "Licence asks for", func(f *index.Filters) *[]string { return &f.LicenseGroup }},
 	{index.FacetLicense, "Licence", func(f *index.Filters) *[]string { return &f.License }},
 	{index.FacetPlatform, "Platform", func(f *index.Filters) *[]string { return &f.Platform }},
 	{index.FacetBuild, "Has a build", func(f *index.Filters) *[]string { return &f.Build }},
@@ -190,7 +192,10 @@ var operators = []operator{
 	{"header:zlib.h", "packages that have this header, by the end of its path"},
 	{"is:signed", "with a verified signature; also is:unsigned, is:header-only, is:library, is:tool"},
 	{"license:mit", "by licence: an SPDX identifier, or a group such as permissive"},
+	{"group:permissive", "by what the licence asks for: public-domain, permissive, weak-copyleft, strong-copyleft"},
 	{"lang:c++", "written in C++; lang:c for C"},
+	{"std:c++17,c++20", "that need this standard"},
+	{"is:built", "with binary builds; build:linux-x86_64 with one for that"},
 	{"kind:header-only,tool", "of one of these types"},
 	{"platform:windows", "that support it"},
 	{"namespace:acme", "of one namespace; also keyword: and category:"},
@@ -202,6 +207,14 @@ func label(filter, value string) string {
 	switch filter {
 	case index.FacetLanguage:
 		return language(value)
+	case index.FacetStandard:
+		return strings.ToUpper(value)
+	case index.FacetLicenseGroup:
+		return strings.ReplaceAll(value, "-", " ")
+	case index.FacetBuild:
+		if value == index.Built {
+			return "any"
+		}
 	case index.FacetNamespace:
 		return "@" + strings.TrimPrefix(value, "@")
 	case index.FacetPlatform:

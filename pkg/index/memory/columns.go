@@ -13,6 +13,8 @@ const (
 	fLanguage
 	fKind
 	fSigned
+	fStandard
+	fGroup // of licences
 	fPlatform
 	fBuild
 	fNamespace
@@ -54,7 +56,6 @@ const (
 // filtering them once saves doing it for each document.
 type shape struct {
 	single    [fPlatform]uint32 // by field; 0 is no value
-	group     uint32            // of the license
 	platforms []uint32
 	builds    []uint32
 	profiles  []uint32 // ordinals in state.profiles
@@ -75,7 +76,6 @@ func (s *state) shape(x shape) uint32 {
 	for _, id := range x.single {
 		key = binary.BigEndian.AppendUint32(key, id)
 	}
-	key = binary.BigEndian.AppendUint32(key, x.group)
 	for _, ids := range [...][]uint32{x.platforms, x.builds, x.profiles} {
 		for _, id := range ids {
 			key = binary.BigEndian.AppendUint32(key, id)

@@ -13,7 +13,7 @@ var shownFacets = [counted]struct {
 	field int
 	name  string
 }{
-	{fLicense, index.FacetLicense}, {fLanguage, index.FacetLanguage}, {fPlatform, index.FacetPlatform}, {fKind, index.FacetKind},
+	{fLicense, index.FacetLicense}, {fGroup, index.FacetLicenseGroup}, {fStandard, index.FacetStandard}, {fLanguage, index.FacetLanguage}, {fPlatform, index.FacetPlatform}, {fKind, index.FacetKind},
 	{fSigned, index.FacetSigned}, {fBuild, index.FacetBuild}, {fKeyword, index.FacetKeyword}, {fCategory, index.FacetCategory}, {fNamespace, index.FacetNamespace},
 }
 

@@ -70,7 +70,7 @@ func (s *state) compile(q index.Query) filter {
 			switch {
 			case field >= fPlatform && slices.ContainsFunc(x.several(field), ff.want.has):
 			case field < fPlatform && ff.want.has(x.single[field]):
-			case groups.has(x.group):
+			case groups.has(x.single[fGroup]):
 			default:
 				out.shapes[i] = out.shapes[i].fail(field)
 			}
@@ -82,6 +82,8 @@ func (s *state) compile(q index.Query) filter {
 	add(fPlatform, f.Platform, nil)
 	add(fKind, f.Kind, nil)
 	add(fSigned, f.Signed, nil)
+	add(fStandard, f.Standard, nil)
+	add(fGroup, f.LicenseGroup, nil)
 	add(fBuild, f.Build, nil)
 	add(fKeyword, f.Keyword, nil)
 	add(fCategory, f.Category, nil)
@@ -126,9 +128,9 @@ func (s *state) fitting(fits func(string) bool, out *filter) {
 
 // licenseGroups is the set of license groups among the values of a filter.
 func (s *state) licenseGroups(values []string) idSet {
-	groups := make(idSet, len(s.groups.values)/64+1)
+	groups := make(idSet, len(s.tables[fGroup].values)/64+1)
 	for _, v := range values {
-		if id, ok := s.groups.ids[strings.ToLower(v)]; ok {
+		if id, ok := s.tables[fGroup].ids[strings.ToLower(v)]; ok {
 			groups.set(id)
 		}
 	}

@@ -38,7 +38,6 @@ type state struct {
 	names   *vocab
 	headers map[string][]headerRef // by base name in lower case
 	tables  [fFields]table
-	groups  table // license groups
 
 	profiles table // of builds
 	shapes   []shape
@@ -55,7 +54,7 @@ func newState() *state {
 	}
 	s.tables[fLicense] = newTable(licenseNames)
 	s.tables[fDepends] = newTable(dependencyNames)
-	s.groups, s.profiles = newTable(nil), newTable(nil)
+	s.profiles = newTable(nil)
 	return s
 }
 
@@ -104,8 +103,8 @@ func (s *state) fill(slot int32, p *prepared) {
 		}
 	}
 	e.depends = slices.Clip(e.depends)
-	x := shape{group: s.groups.id(strings.ToLower(d.LicenseGroup))}
-	for i, v := range [fPlatform]string{d.License, d.Language, d.Kind, d.Signed} {
+	var x shape
+	for i, v := range [fPlatform]string{d.License, d.Language, d.Kind, d.Signed, d.Standard, strings.ToLower(d.LicenseGroup)} {
 		x.single[i] = s.tables[i].id(v)
 	}
 	for _, v := range d.Platforms {
