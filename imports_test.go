@@ -46,6 +46,7 @@ var layer = map[string]int{
 	"pkg/artifact":                  20,
 	"pkg/signing":                   21, // of artifacts
 	"pkg/signing/sigstoretest":      22, // a sigstore on this machine
+	"pkg/github":                    21, // repositories there, and packages in their tags
 	"pkg/policy":                    22, // whose signatures must be there
 	"pkg/index":                     20,
 	"pkg/index/indextest":           21,

@@ -23,6 +23,7 @@ type app struct {
 	stdout, stderr io.Writer
 
 	json, quiet  bool
+	annotates    bool // problems become annotations of a CI run
 	registryFlag string
 	progressFlag string
 
@@ -131,6 +132,9 @@ func isTerminal(w any) bool {
 // clean replaces what could drive a terminal or turn the direction of text:
 // names and descriptions come from strangers.
 func clean(s string) string {
+	if inActions() {
+		s = strings.ReplaceAll(s, oldCommand, "## [")
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':

@@ -203,5 +203,12 @@ func (a *app) problems(path string, ps clyde.Problems) {
 			near = fmt.Sprintf(" (did you mean %q?)", p.Near)
 		}
 		fmt.Fprintf(a.stderr, "%s: %s %s [%s]\n", clean(at), kind, clean(p.Msg+near), p.Code)
+		if a.annotates {
+			n := annotation{kind: "error", file: path, line: p.Line, column: p.Column, title: p.Code, text: p.Msg + near}
+			if p.Warning {
+				n.kind = "warning"
+			}
+			_ = a.annotate(n) // the failure itself is reported all the same
+		}
 	}
 }

@@ -34,8 +34,12 @@ const (
 // and no API of ours, and everything else there is a page for people.
 func isGHCR(host string) bool { return host == ghcrHost }
 
-// githubToken is the token for GitHub in the environment, or "".
+// githubToken is the token for GitHub in the environment, or "". Runners of
+// other forges have a GITHUB_TOKEN, too, which is theirs.
 func githubToken() string {
+	if s := os.Getenv("GITHUB_SERVER_URL"); s != "" && s != githubSite {
+		return ""
+	}
 	return strings.TrimSpace(cmp.Or(os.Getenv(githubTokenVar), os.Getenv(ghTokenVar)))
 }
 

@@ -73,7 +73,11 @@ func addRepositories(hub *githubtest.Hub, dir string) error {
 				return err
 			}
 			name, err := filepath.Rel(at, p)
-			r.Tags[tag][filepath.ToSlash(name)] = string(b)
+			text := string(b)
+			if strings.HasPrefix(text, "-> ") {
+				text = strings.TrimSpace(text)
+			}
+			r.Tags[tag][filepath.ToSlash(name)] = text
 			return err
 		})
 		if err != nil {

@@ -23,6 +23,8 @@ import (
 type packFlags struct {
 	namespace, archive string
 	zstd               bool
+	ownerNamespace     string // namespace where neither package.yaml, flag nor address say one
+	shown              string // what people are shown in place of the folder
 	source             string // address of the repository, where package.yaml names none
 }
 

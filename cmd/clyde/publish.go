@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -35,6 +37,10 @@ type publication struct {
 	dryRun bool
 	noWait bool
 	builds []string // image layouts that clyde build wrote
+	from   string   // OWNER/REPO@TAG of GitHub, in place of a folder
+	tag    string   // that the version must be of
+	format string   // text or github
+	done   *published
 
 	claim claimFlags
 
@@ -67,14 +73,14 @@ func newPublish(a *app) *cobra.Command {
 			"--dry-run does everything but send, and asks the registry, where it can be reached, whether it would fit.\n" +
 			"--build attaches binary builds that clyde build wrote, signed as the version is. --provenance and --sbom attach\n" +
 			"attestations of all of it: see clyde attest.",
-		Example: "  clyde publish\n  clyde publish --dry-run\n  clyde publish --build zlib-1.3.1_0123456789abcdef.build\n  clyde publish --key cosign.key path/to/package\n  clyde publish --archive v1.4.0.tar.gz",
+		Example: "  clyde publish\n  clyde publish --from acme/fastjson@v1.4.0\n  clyde publish --dry-run\n  clyde publish --build zlib-1.3.1_0123456789abcdef.build\n  clyde publish --key cosign.key path/to/package\n  clyde publish --archive v1.4.0.tar.gz",
 		Args:    wants(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			return p.run(cmd.Context(), dir)
+			return p.start(cmd.Context(), dir, len(args) == 1)
 		},
 	}
 	p.pack.register(cmd)
@@ -85,8 +91,34 @@ func newPublish(a *app) *cobra.Command {
 	p.claim.register(cmd)
 	f.BoolVar(&p.dryRun, "dry-run", false, "do everything but send it")
 	f.StringArrayVar(&p.builds, "build", nil, "attach the binary build in this directory, which clyde build wrote; may be repeated")
+	f.StringVar(&p.from, "from", "", "publish this tag of a repository of GitHub, OWNER/REPO@TAG, in place of a folder")
+	f.StringVar(&p.format, "format", "text", "text, or github: annotations, a summary and outputs of a run of GitHub Actions")
 	f.BoolVar(&p.noWait, "no-wait", false, "do not wait until the registry has indexed the version")
 	return cmd
+}
+
+// start runs p, and tells a CI run what came of it.
+func (p *publication) start(ctx context.Context, dir string, given bool) error {
+	switch {
+	case p.format != "text" && p.format != "github":
+		return usagef("--format is text or github, and not %q", p.format)
+	case p.format == "github" && p.app.json:
+		return usagef("--format github and --json both want standard output")
+	case p.from != "" && given:
+		return usagef("--from names what is published, and so does %q", dir)
+	}
+	p.app.annotates = p.format == "github"
+	run := func() error {
+		if p.from != "" {
+			return p.runFrom(ctx, p.from)
+		}
+		return p.run(ctx, dir)
+	}
+	err := run()
+	if p.format == "github" {
+		return p.finishAction(dir, err)
+	}
+	return err
 }
 
 func (p *publication) run(ctx context.Context, dir string) error {
@@ -106,15 +138,19 @@ func (p *publication) run(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	if isGHCR(at.host) {
+	if isGHCR(at.host) && p.pack.source == "" {
 		p.pack.source = sourceOf(dir)
 	}
 	p.stamp.legacy = p.legacy
+	p.pack.namespace = cmp.Or(p.pack.namespace, p.pack.ownerNamespace)
 	packed, err := a.packChecked(ctx, dir, p.pack)
 	if err != nil {
 		return err
 	}
 	defer packed.Close()
+	if err := p.checkTag(packed.Version); err != nil {
+		return err
+	}
 	if err := ghcrNamespace(at, packed.Name); err != nil {
 		return err
 	}
@@ -253,6 +289,9 @@ func (a *app) willBePrivate(ctx context.Context, s site, packed *artifact.Packed
 func (a *app) packChecked(ctx context.Context, dir string, flags packFlags) (*artifact.Packed, error) {
 	// The manifest first: packing may take long, and is in vain if this fails.
 	path, data, err := a.readManifest(dir)
+	if flags.shown != "" && path != "" {
+		path = flags.shown + filepath.Base(path)
+	}
 	switch {
 	case err == nil:
 		if err := a.checkPublish(path, data, flags.namespace); err != nil {
@@ -410,6 +449,7 @@ func (a *app) until(ctx context.Context, what string, shown func(context.Context
 
 func (p *publication) report(out published, packed *artifact.Packed) error {
 	a := p.app
+	p.done = &out
 	if a.json {
 		return a.emit("publish", out)
 	}
@@ -430,6 +470,9 @@ func (p *publication) report(out published, packed *artifact.Packed) error {
 	}
 	if out.SignedBy != "" {
 		a.say("signed by %s", clean(out.SignedBy))
+	}
+	if p.format == "github" {
+		return nil // finishAction says the rest
 	}
 	rows := [][2]string{{"reference", out.Reference}, {"digest", out.Digest}}
 	for _, b := range out.Builds {

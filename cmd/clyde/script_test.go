@@ -82,6 +82,9 @@ func scriptParams(dir string) testscript.Params {
 			"github":           scriptGitHub,
 			"public":           scriptMakePublic,
 			"asked":            scriptAsked,
+			"workflow":         scriptWorkflow,
+			"action":           scriptAction,
+			"gitlab":           scriptGitLab,
 		},
 	}
 }

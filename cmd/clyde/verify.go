@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -30,6 +31,8 @@ type verification struct {
 	lock   string // file; empty for none
 	builds bool
 	format string
+
+	reported bool // what became of every package
 }
 
 func newVerify(a *app) *cobra.Command {
@@ -46,7 +49,17 @@ func newVerify(a *app) *cobra.Command {
 			"  clyde verify --lock --policy policy.yaml --format github\n" +
 			"  clyde verify --lock --policy policy.yaml --offline",
 		Args: wants(0, -1), ValidArgsFunction: a.completeNames,
-		RunE: func(cmd *cobra.Command, args []string) error { return v.run(cmd.Context(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := v.run(cmd.Context(), args)
+			if err == nil || v.format != "github" || v.reported {
+				return err
+			}
+			n := annotation{kind: "error", file: v.lock, title: "clyde verify", text: err.Error()}
+			if e := clyde.AsError(err); e != nil {
+				n.text, n.title, n.more = e.Msg, cmp.Or(e.Code, n.title), e.Fixes
+			}
+			return errors.Join(err, a.annotate(n))
+		},
 	}
 	v.who.register(cmd)
 	f := cmd.Flags()
@@ -126,6 +139,7 @@ func (v *verification) run(ctx context.Context, args []string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	v.reported = true
 	return v.report(list)
 }
 

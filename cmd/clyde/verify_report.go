@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -169,42 +168,14 @@ func (v *verification) reportGitHub(list []*checked) error {
 			kind = "warning"
 		}
 		for _, r := range c.reasons() {
-			at := ""
+			n := annotation{kind: kind, title: string(r.Code), text: c.String() + ": " + r.Text}
 			if c.line > 0 {
-				at = fmt.Sprintf("file=%s,line=%d,", commandProperty(filepath.ToSlash(v.lock)), c.line)
+				n.file, n.line = v.lock, c.line
 			}
-			if err := v.app.printf("::%s %stitle=%s::%s\n", kind, at, commandProperty(string(r.Code)), commandText(c.String()+": "+r.Text)); err != nil {
+			if err := v.app.annotate(n); err != nil {
 				return err
 			}
 		}
 	}
-	path := os.Getenv("GITHUB_STEP_SUMMARY")
-	if path == "" {
-		return nil
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(summary.String())
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
-}
-
-// commandText escapes the text of a workflow command: what a stranger wrote
-// must not begin another one.
-func commandText(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(clean(s))
-}
-
-// commandProperty escapes the value of a property of a workflow command.
-func commandProperty(s string) string {
-	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(commandText(s))
-}
-
-// markdownCell escapes a stranger's text for a cell of a Markdown table.
-func markdownCell(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "|", "\\|", "`", "\\`", "[", "\\[", "]", "\\]", "*", "\\*", "_", "\\_", "@", "&#64;").Replace(clean(s))
+	return appendTo("GITHUB_STEP_SUMMARY", summary.String())
 }

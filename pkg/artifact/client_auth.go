@@ -237,7 +237,8 @@ func (a *authority) receive(ctx context.Context, req *http.Request) (token, erro
 	return token{t.Token, time.Now().Add(life * 3 / 4)}, nil
 }
 
-// wanted joins what a request needs with what the challenge names.
+// wanted joins what a request needs with what the challenge names, which may be
+// an earlier one, about another repository: that one is not asked for again.
 func wanted(s scope, named string) []string {
 	out := []string{}
 	if s != "" {
@@ -245,7 +246,7 @@ func wanted(s scope, named string) []string {
 	}
 	prefix := string(s)[:strings.LastIndexByte(string(s), ':')+1]
 	for n := range strings.FieldsSeq(named) {
-		if !slices.Contains(out, n) && (prefix == "" || !strings.HasPrefix(n, prefix)) {
+		if !slices.Contains(out, n) && (prefix == "" || !strings.HasPrefix(n, prefix) && !strings.HasPrefix(n, "repository:")) {
 			out = append(out, n)
 		}
 	}
