@@ -18,14 +18,13 @@ func (c *Catalog) sorted(ctx context.Context, repo string) ([]store.Release, err
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(rs, func(a, b store.Release) int {
-		va, erra := clyde.ParseVersion(a.Version)
-		vb, errb := clyde.ParseVersion(b.Version)
-		if erra != nil || errb != nil {
-			return bytes.Compare([]byte(b.Version), []byte(a.Version))
+	versions := make(map[string]clyde.Version, len(rs))
+	for i := range rs {
+		if v, err := clyde.ParseVersion(rs[i].Version); err == nil {
+			versions[rs[i].Version] = v
 		}
-		return clyde.Compare(vb, va)
-	})
+	}
+	slices.SortFunc(rs, func(a, b store.Release) int { return clyde.Compare(versions[b.Version], versions[a.Version]) })
 	return rs, nil
 }
 
@@ -64,7 +63,10 @@ func (c *Catalog) makeIndex(ctx context.Context, name clyde.Name, rs []store.Rel
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
+	var (
+		b     bytes.Buffer
+		words resolve.Words
+	)
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	for _, l := range gone {
@@ -76,7 +78,7 @@ func (c *Catalog) makeIndex(ctx context.Context, name clyde.Name, rs []store.Rel
 		if r.State != "visible" {
 			continue
 		}
-		line, err := indexLine(name, r, manifests[r.VersionKey])
+		line, err := indexLine(&words, name, r, manifests[r.VersionKey])
 		if err != nil {
 			return nil, err
 		}
@@ -86,13 +88,13 @@ func (c *Catalog) makeIndex(ctx context.Context, name clyde.Name, rs []store.Rel
 }
 
 // indexLine makes the line of a release from its manifest.
-func indexLine(name clyde.Name, r store.Release, manifest []byte) (_ []byte, err error) {
+func indexLine(words *resolve.Words, name clyde.Name, r store.Release, manifest []byte) (_ []byte, err error) {
 	defer clyde.Wrap(&err, "catalog.indexLine(%s, %s)", name, r.Version)
 	var view clyde.ManifestView
 	if err := json.Unmarshal(manifest, &view); err != nil {
 		return nil, err
 	}
-	cand, err := resolve.FromView(&view)
+	cand, err := words.FromView(&view)
 	if err != nil {
 		return nil, err
 	}

@@ -223,11 +223,17 @@ func (v Version) SortKey() string { return v.key }
 // coreKey encodes numbers so that their order is the order of the bytes: two
 // hexadecimal digits of length before the decimal digits of each.
 func coreKey(nums [MaxVersionParts]string) string {
-	var b strings.Builder
+	b := make([]byte, 0, 64)
 	for _, n := range nums {
-		fmt.Fprintf(&b, "%02x%s", len(n), n)
+		b = append(appendLen(b, n), n...)
 	}
-	return b.String()
+	return string(b)
+}
+
+// appendLen appends the length of s, which fits a byte, in two hexadecimal digits.
+func appendLen(b []byte, s string) []byte {
+	const digits = "0123456789abcdef"
+	return append(b, digits[len(s)>>4&0xf], digits[len(s)&0xf])
 }
 
 // makeKey relies on ' ' < '!' < '-' < '0' < 'A' < 'a' < '~': the shorter of two
@@ -243,7 +249,7 @@ func (v Version) makeKey() string {
 		b.WriteString("!")
 		for id := range strings.SplitSeq(v.pre, ".") {
 			if isDigits(id) {
-				fmt.Fprintf(&b, "0%02x%s", len(id), id)
+				b.WriteString("0" + string(appendLen(nil, id)) + id)
 			} else {
 				b.WriteString("A" + id + " ")
 			}

@@ -117,7 +117,46 @@ func put[K comparable, V any](m *map[K]V, key K, value V) {
 // FromView returns a published package.yaml as a candidate; the caller adds
 // what the manifest does not hold: Registry, Digest, Checksum, Size, Yanked. A
 // condition that cannot be read makes it Unusable.
-func FromView(v *clyde.ManifestView) (Candidate, error) {
+func FromView(v *clyde.ManifestView) (Candidate, error) { return new(Words).FromView(v) }
+
+// Words remembers names and ranges that were read, which the versions of one
+// package mostly have in common: each is parsed once, and what is equal is one
+// string, which makes comparing quick. The zero value is ready. It is for one
+// goroutine.
+type Words struct {
+	names  map[string]clyde.Name
+	ranges map[string]clyde.Range
+}
+
+// name is clyde.ParseName.
+func (w *Words) name(s string) (clyde.Name, error) {
+	if n, ok := w.names[s]; ok {
+		return n, nil
+	}
+	n, err := clyde.ParseName(s)
+	if err == nil {
+		put(&w.names, s, n)
+	}
+	return n, err
+}
+
+// rangeOf is clyde.ParseRange, but for the words for any release.
+func (w *Words) rangeOf(s string) (clyde.Range, error) {
+	if s == "" || s == "*" {
+		return clyde.Range{}, nil
+	}
+	if r, ok := w.ranges[s]; ok {
+		return r, nil
+	}
+	r, err := clyde.ParseRange(s)
+	if err == nil {
+		put(&w.ranges, s, r)
+	}
+	return r, err
+}
+
+// FromView is the function of that name, for one of several versions.
+func (w *Words) FromView(v *clyde.ManifestView) (Candidate, error) {
 	version, err := clyde.ParseVersion(v.Version)
 	if err != nil {
 		return Candidate{}, err
@@ -132,7 +171,7 @@ func FromView(v *clyde.ManifestView) (Candidate, error) {
 		to   *[]Requirement
 	}{{Runtime, v.Requires, &c.Requires}, {Build, v.BuildRequires, &c.Requires}, {Dev, v.DevRequires, &c.Requires}, {Runtime, v.Conflicts, &c.Conflicts}} {
 		for _, q := range list.from {
-			err := c.require(list.to, list.kind, q.Name, q.Range, q.Optional, indexDetail{Traits: q.Traits, When: q.When, Visibility: q.Visibility})
+			err := c.require(w, list.to, list.kind, q.Name, q.Range, q.Optional, indexDetail{Traits: q.Traits, When: q.When, Visibility: q.Visibility})
 			if err != nil {
 				return Candidate{}, err
 			}
@@ -142,16 +181,14 @@ func FromView(v *clyde.ManifestView) (Candidate, error) {
 }
 
 // require adds a requirement as it is written.
-func (c *Candidate) require(to *[]Requirement, kind Kind, name, rng string, optional bool, d indexDetail) error {
+func (c *Candidate) require(w *Words, to *[]Requirement, kind Kind, name, rng string, optional bool, d indexDetail) error {
 	q := Requirement{Kind: kind, Traits: d.Traits, Optional: optional || d.Optional, Visibility: d.Visibility}
 	var err error
-	if q.Name, err = clyde.ParseName(name); err != nil {
+	if q.Name, err = w.name(name); err != nil {
 		return err
 	}
-	if rng != "" && rng != "*" {
-		if q.Range, err = clyde.ParseRange(rng); err != nil {
-			return err
-		}
+	if q.Range, err = w.rangeOf(rng); err != nil {
+		return err
 	}
 	if q.When, err = clyde.ParseCondition(d.When); err != nil {
 		c.Unusable = "its requirement of " + name + " has a condition that this program does not understand"
@@ -173,7 +210,10 @@ func ParseIndex(name clyde.Name, registry string, data []byte) ([]Candidate, err
 	if len(data) > MaxIndexSize {
 		return nil, clyde.Errorf(clyde.ErrTooLarge, "the index of %s is %d bytes long: the limit is %d", name, len(data), MaxIndexSize).WithCode("index_invalid")
 	}
-	var all []Candidate
+	var (
+		all   []Candidate
+		words Words
+	)
 	n := 0
 	for text := range bytes.Lines(data) {
 		n++
@@ -193,7 +233,7 @@ func ParseIndex(name clyde.Name, registry string, data []byte) ([]Candidate, err
 		if l.Name != name.String() {
 			return nil, bad(n, "it is about another package")
 		}
-		c, err := l.candidate()
+		c, err := l.candidate(&words)
 		if err != nil {
 			e := clyde.AsError(err)
 			return nil, bad(n, "%s", e.Msg)
@@ -204,7 +244,7 @@ func ParseIndex(name clyde.Name, registry string, data []byte) ([]Candidate, err
 	return all, nil
 }
 
-func (l *indexLine) candidate() (Candidate, error) {
+func (l *indexLine) candidate(w *Words) (Candidate, error) {
 	version, err := clyde.ParseVersion(l.Version)
 	if err != nil {
 		return Candidate{}, err
@@ -238,7 +278,7 @@ func (l *indexLine) candidate() (Candidate, error) {
 	}{{Runtime, l.Requires, l.Details, &c.Requires}, {Build, l.BuildRequires, l.BuildDetails, &c.Requires}, {Runtime, l.Conflicts, nil, &c.Conflicts}} {
 		for _, name := range slices.Sorted(maps.Keys(list.from)) {
 			optional := list.kind == Runtime && slices.Contains(l.Optional, name)
-			if err := c.require(list.to, list.kind, name, list.from[name], optional, list.details[name]); err != nil {
+			if err := c.require(w, list.to, list.kind, name, list.from[name], optional, list.details[name]); err != nil {
 				return Candidate{}, err
 			}
 		}
