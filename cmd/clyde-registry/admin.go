@@ -383,6 +383,10 @@ func newRestore(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if cfg.Database.URL != "" || cfg.Database.URLFile != "" {
+				return clyde.Errorf(clyde.ErrInvalid, "restore makes a database in a file, and database.url names Postgres").
+					Fix("Restore with pg_restore, and put the copy of data.shared back; docs/postgres.md says how.")
+			}
 			if err := server.Restore(cmd.Context(), args[0], cfg.Data.Dir); err != nil {
 				return err
 			}

@@ -46,6 +46,10 @@ type engine interface {
 	// that what is cached here may become wrong by what they write.
 	shared() bool
 
+	// snapshot is the isolation that shows one moment to all statements of a
+	// transaction that only reads.
+	snapshot() sql.IsolationLevel
+
 	// notify tells other processes, when the transaction is committed, what it
 	// wrote.
 	notify(t *tx) error

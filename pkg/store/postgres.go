@@ -151,6 +151,8 @@ func (postgresEngine) begin(ctx context.Context, w *writer, d durability) error 
 // pages with the next vacuum, and from its log with the next checkpoints.
 func (postgresEngine) erasing(*tx, bool) error { return nil }
 
+func (postgresEngine) snapshot() sql.IsolationLevel { return sql.LevelRepeatableRead }
+
 func (postgresEngine) shared() bool { return true }
 
 func (postgresEngine) notify(t *tx) error {

@@ -136,6 +136,8 @@ func (sqliteEngine) erasing(t *tx, on bool) error {
 	return t.w.raw(t.ctx, "PRAGMA secure_delete = OFF")
 }
 
+func (sqliteEngine) snapshot() sql.IsolationLevel { return sql.LevelDefault }
+
 func (sqliteEngine) shared() bool     { return false }
 func (sqliteEngine) notify(*tx) error { return nil }
 

@@ -60,6 +60,7 @@ type request struct {
 	ctx  context.Context
 	d    durability
 	fn   func(*tx) error
+	long bool // its transaction is not bounded by the engine; alone on the database
 	err  error
 	turn chan bool // true: lead; false: done, see err
 }
@@ -180,8 +181,12 @@ func (w *writer) run(leader *request, batch []*request, d durability) {
 	if len(batch) == 0 {
 		return
 	}
-	ctx, done := w.eng.bound(context.WithoutCancel(batch[0].ctx))
-	defer done()
+	ctx := context.WithoutCancel(batch[0].ctx)
+	if !batch[0].long {
+		var done context.CancelFunc
+		ctx, done = w.eng.bound(ctx)
+		defer done()
+	}
 	t := &tx{w: w, ctx: ctx}
 	err := w.transact(t, batch, d)
 	if t.access {

@@ -25,3 +25,16 @@ SELECT pg_try_advisory_lock(hashtextextended($1, 0));
 
 -- name: Unlock
 SELECT pg_advisory_unlock(hashtextextended($1, 0));
+
+-- name: Sequences
+-- The last number that each table gave.
+SELECT c.table_name, s.last_value
+FROM information_schema.columns c
+JOIN pg_sequences s ON format('%I.%I', s.schemaname, s.sequencename) = pg_get_serial_sequence(format('%I.%I', c.table_schema, c.table_name), c.column_name)
+WHERE c.table_schema = current_schema() AND c.is_identity = 'YES' AND c.table_name NOT LIKE 'goose%' AND s.last_value IS NOT NULL
+ORDER BY c.table_name;
+
+-- name: SetSequence
+SELECT setval(pg_get_serial_sequence(format('%I.%I', c.table_schema, c.table_name), c.column_name), $2)
+FROM information_schema.columns c
+WHERE c.table_schema = current_schema() AND c.is_identity = 'YES' AND c.table_name = $1;

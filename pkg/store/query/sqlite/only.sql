@@ -17,3 +17,10 @@ SELECT t.name, c.name,
 FROM sqlite_master t JOIN pragma_table_info(t.name) c
 WHERE t.type = 'table' AND t.name NOT LIKE 'goose%' AND t.name NOT LIKE 'sqlite%' AND t.name NOT GLOB 'audit_[0-9]*'
 ORDER BY t.name, c.name;
+
+-- name: Sequences
+-- The last number that each table gave.
+SELECT name, seq FROM sqlite_sequence WHERE name NOT LIKE 'goose%' ORDER BY name;
+
+-- name: SetSequence
+INSERT OR REPLACE INTO sqlite_sequence (rowid, name, seq) VALUES ((SELECT rowid FROM sqlite_sequence WHERE name = $1), $1, $2);
