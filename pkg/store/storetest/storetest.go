@@ -67,6 +67,9 @@ func Run(t *testing.T, open Open) {
 		{"Publications", testPublications},
 		{"Grants", testGrants},
 		{"Cursors", testCursors},
+		{"Upstream", testUpstream},
+		{"UpstreamHidden", testUpstreamHidden},
+		{"Deliveries", testDeliveries},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
