@@ -66,6 +66,8 @@ var layer = map[string]int{
 	"pkg/downloads":                 30, // counts pulls in classes
 	"pkg/catalog":                   31, // asks account and content
 	"pkg/ingest":                    31,
+	"pkg/ingest/notify":             31, // what other registries report
+	"pkg/upstream":                  22, // registries that others run
 	"pkg/api":                       40,
 	"pkg/web":                       40,
 	"pkg/registry":                  40,

@@ -12,6 +12,13 @@ import (
 // Roles is every role a process may have.
 var Roles = []string{"registry", "api", "web", "indexer"}
 
+// SidecarRoles are those of a process that indexes registries which others run,
+// and has none of its own.
+var SidecarRoles = []string{"api", "web", "indexer"}
+
+// HasRole reports whether the process has a role.
+func (c Config) HasRole(role string) bool { return slices.Contains(c.Roles, role) }
+
 // Config is the whole of clyde-registry's configuration file. Default returns
 // one that serves everything from one process.
 type Config struct {
@@ -21,6 +28,7 @@ type Config struct {
 	HTTP              HTTP              `yaml:"http"`
 	TLS               TLS               `yaml:"tls"`
 	Registry          Registry          `yaml:"registry"`
+	Registries        []Upstream        `yaml:"registries"`
 	API               API               `yaml:"api"`
 	SignIn            SignIn            `yaml:"signin"`
 	TrustedPublishing TrustedPublishing `yaml:"trusted_publishing"`
@@ -197,6 +205,7 @@ func Default() Config {
 		Registry: Registry{
 			Accept: "packages", MaxBlob: 5 << 30, MaxUploads: 100, MaxBytesPerDay: 200 << 30, UploadRetention: 7 * 24 * time.Hour,
 		},
+		Registries:        []Upstream{},
 		API:               API{ReadsPerSecond: 0, WritesPerSecond: 0},
 		Egress:            Egress{Networks: []string{}},
 		SignIn:            SignIn{Passwords: true, OIDC: []OIDCProvider{}, Allow: Allow{Providers: []string{}, EmailDomains: []string{}, GitHubOrgs: []string{}}},

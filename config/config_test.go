@@ -128,6 +128,9 @@ func TestOverlayReachesEveryField(t *testing.T) {
 		if v.Type() == reflect.TypeFor[[]config.TrustedIssuer]() {
 			value = `[{"name": "codeberg", "url": "https://codeberg.org/api/actions", "kind": "forgejo"}]`
 		}
+		if v.Type() == reflect.TypeFor[[]config.Upstream]() {
+			value = `[{"name": "ghcr", "url": "https://ghcr.io", "namespaces": ["acme"], "sweep_every": "15m"}]`
+		}
 		if name == "CLYDE_TRUSTED_PUBLISHING_INSECURE" {
 			value = "true"
 		}

@@ -49,7 +49,7 @@ func (c *Config) Overlay(environ []string) error {
 		name, value, _ := strings.Cut(kv, "=")
 		if f, ok := fields[name]; ok {
 			if err := setField(f, value); err != nil {
-				if f.Type() == reflect.TypeFor[[]OIDCProvider]() {
+				if f.Type() == reflect.TypeFor[[]OIDCProvider]() || f.Type() == reflect.TypeFor[[]Upstream]() {
 					value = "…" // it holds secrets
 				}
 				errs = append(errs, fmt.Errorf("config: %s=%q: %w", name, value, err))
@@ -107,6 +107,8 @@ func setField(v reflect.Value, s string) error {
 	case *[]OIDCProvider:
 		return setSections(p, s)
 	case *[]TrustedIssuer:
+		return setSections(p, s)
+	case *[]Upstream:
 		return setSections(p, s)
 	case *int, *int64:
 		n, err := strconv.ParseInt(s, 10, v.Type().Bits())

@@ -159,5 +159,10 @@ func (c Config) Redacted() Config {
 	for i := range c.SignIn.OIDC {
 		hide(&c.SignIn.OIDC[i].ClientSecret)
 	}
+	c.Registries = slices.Clone(c.Registries)
+	for i := range c.Registries {
+		hide(&c.Registries[i].Password)
+		hide(&c.Registries[i].Secret)
+	}
 	return c
 }

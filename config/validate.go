@@ -87,6 +87,7 @@ func (c Config) Validate() error {
 	c.Mail.validate(&p)
 	c.validateTLS(&p)
 	c.SignIn.validate(&p)
+	c.validateUpstreams(&p)
 	c.TrustedPublishing.validate(&p)
 	checkOneOf(&p, "registry.accept", c.Registry.Accept, "packages", "any")
 	checkOneOf(&p, "log.level", c.Log.Level, "debug", "info", "warn", "error")
@@ -135,8 +136,15 @@ func (c Config) validateRoles(p *problems) {
 			p.add("roles: %q is there twice", r)
 		}
 	}
-	if len(*p) == before && len(c.Roles) < len(Roles) {
-		p.add("roles: SQLite and the embedded search index belong to one process; give it all of %v", Roles)
+	if len(*p) > before || len(c.Roles) == len(Roles) {
+		return
+	}
+	sidecar := len(c.Roles) == len(SidecarRoles) && !c.HasRole("registry")
+	switch {
+	case !sidecar:
+		p.add("roles: SQLite and the embedded search index belong to one process; give it all of %v, or %v beside registries of others", Roles, SidecarRoles)
+	case len(c.Registries) == 0:
+		p.add("registries: is empty; without the role registry, name the registries to index")
 	}
 }
 

@@ -49,3 +49,4 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_received ON delivery (received_ms);
 
 CREATE INDEX inbox_parked ON inbox (repo, id) WHERE state = 'parked';
+CREATE INDEX inbox_same ON inbox (repo, tag, digest) WHERE state = 'waiting';
