@@ -78,6 +78,7 @@ var layer = map[string]int{
 	"internal/postgrestest":         10,
 	"internal/toolchaintest":        10,
 	"internal/githubtest":           10, // what of GitHub matters, on this machine
+	"internal/registrytest":         22,
 	"internal/devtools/seed":        60,
 	"internal/devtools/dev":         60,
 	"internal/devtools/sigstore":    60,
@@ -99,8 +100,9 @@ var only = []struct {
 	{module + "pkg/resolve/resolvetest", []string{"cmd/clyde-bench"}, "tests and measurements only"},
 	{module + "pkg/index/indextest", []string{"cmd/clyde-bench"}, "tests and measurements only"},
 	{module + "pkg/registry/fsdriver/crashfs", nil, "tests only"},
-	{"github.com/distribution/distribution/", []string{"pkg/registry", "cmd/clyde-bench"}, "the embedded registry can be replaced"},
-	{"github.com/sirupsen/logrus", []string{"pkg/registry", "cmd/clyde-bench"}, "it comes with distribution and is bridged there"},
+	{module + "internal/registrytest", nil, "tests only"},
+	{"github.com/distribution/distribution/", []string{"pkg/registry", "cmd/clyde-bench", "internal/registrytest"}, "the embedded registry can be replaced"},
+	{"github.com/sirupsen/logrus", []string{"pkg/registry", "cmd/clyde-bench", "internal/registrytest"}, "it comes with distribution and is bridged there"},
 	{"github.com/sigstore/", []string{"pkg/signing"}, "signatures are checked in one place"},
 	{module + "pkg/signing/sigstoretest", []string{"internal/devtools/sigstore"}, "tests, and trying by hand"},
 	{"github.com/google/certificate-transparency-go", []string{"pkg/signing/sigstoretest"}, "only a log of our own needs it"},
@@ -115,11 +117,11 @@ var only = []struct {
 	{"github.com/pressly/goose/", []string{"pkg/store"}, "all SQL is in one place"},
 	{"oras.land/oras-go/", []string{"pkg/artifact", "cmd/clyde", "cmd/clyde-bench"}, "packages travel through one client; the program shares credentials with docker and oras"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "libraries have no command line"},
-	{"github.com/google/go-containerregistry/", []string{"cmd/clyde-bench", "internal/githubtest"}, "tests use it as a peer"},
+	{"github.com/google/go-containerregistry/", []string{"cmd/clyde-bench", "internal/githubtest", "internal/registrytest"}, "tests use it as a peer"},
 	{module + "internal/githubtest", nil, "tests only"},
 	{"github.com/google/go-cmp/", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
 	{"pgregory.net/rapid", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
-	{"testing", []string{"pkg/store/storetest", "pkg/resolve/resolvetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest", "internal/postgrestest", "internal/toolchaintest"}, "programs do not link the test runner"},
+	{"testing", []string{"pkg/store/storetest", "pkg/resolve/resolvetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest", "internal/postgrestest", "internal/toolchaintest", "internal/registrytest"}, "programs do not link the test runner"},
 	{"github.com/stretchr/testify/", nil, "tests use testing and go-cmp"},
 }
 

@@ -64,13 +64,15 @@ type ClientOptions struct {
 // Credentials go to the registry and to the token service that it names, and
 // nowhere else: not along a redirect, and never from HTTPS to HTTP.
 type Client struct {
-	base  *url.URL // scheme and host
-	http  *http.Client
-	auth  *authority
-	slots chan struct{} // one for each transfer
-	seen  flag          // the registry has answered
-	wait  func(ctx context.Context, d time.Duration) error
-	chunk int64 // ChunkSize
+	base     *url.URL // scheme and host
+	http     *http.Client
+	still    *http.Client // the same, and follows nobody elsewhere
+	auth     *authority
+	slots    chan struct{} // one for each transfer
+	seen     flag          // the registry has answered
+	unlisted flag          // it was seen to have no list of referrers, whatever it says later
+	wait     func(ctx context.Context, d time.Duration) error
+	chunk    int64 // ChunkSize
 }
 
 // NewClient returns a client of one registry; it sends nothing yet. A host
@@ -104,6 +106,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	c := &Client{base: base, slots: make(chan struct{}, o.Parallel), wait: sleep, chunk: ChunkSize}
 	c.auth = newAuthority(base, o)
 	c.http = &http.Client{Transport: &origin{next: o.Transport, base: base, agent: o.UserAgent}, CheckRedirect: checkRedirect}
+	c.still = &http.Client{Transport: c.http.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return c, nil
 }
 

@@ -213,7 +213,7 @@ func (a *authority) receive(ctx context.Context, req *http.Request) (token, erro
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxToken))
 	switch s := resp.StatusCode; {
 	case s == http.StatusTooManyRequests || s >= 500:
-		after, stated := retryAfter(resp.Header.Get("Retry-After"), time.Now())
+		after, stated := RetryAfter(resp.Header.Get("Retry-After"), time.Now())
 		return token{}, &passing{clyde.Errorf(clyde.ErrUnavailable, "the token service at %s answered %s", host, a.clean(resp.Status)).WithCode("registry_refused"), after, stated}
 	case s != http.StatusOK:
 		return token{}, clyde.Errorf(clyde.ErrUnauthenticated, "the token service at %s does not take the credential (%s)", host, a.clean(resp.Status)).

@@ -73,7 +73,7 @@ func (c *Client) transient(resp *http.Response, e *clyde.Error) error {
 	case s < 500, s == http.StatusNotImplemented, s == http.StatusHTTPVersionNotSupported, s == http.StatusInsufficientStorage:
 		return e
 	}
-	after, stated := retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	after, stated := RetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	return &passing{err: e, after: after, stated: stated}
 }
 

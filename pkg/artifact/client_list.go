@@ -142,17 +142,33 @@ func nextLink(links []string) string {
 // sha256-<hex>. More than
 // MaxReferrers are clyde.ErrTooLarge.
 func (c *Client) Referrers(ctx context.Context, repo string, subject digest.Digest) ([]ocispec.Descriptor, error) {
+	out, _, err := c.ListReferrers(ctx, repo, subject)
+	return out, err
+}
+
+// ListReferrers is Referrers; listed is false where the registry has no such
+// list and the tag, which parallel writers take entries from each other, was all
+// there is.
+//
+// A registry that redirects is one that has no list, wherever it leads: GHCR
+// answers 303, and 429 to those who ask again.
+func (c *Client) ListReferrers(ctx context.Context, repo string, subject digest.Digest) (_ []ocispec.Descriptor, listed bool, err error) {
 	if err := checkDigest(subject); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	u, err := c.in(repo, "/referrers/"+subject.String())
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	if c.unlisted.Load() {
+		out, err := c.taggedReferrers(ctx, repo, subject)
+		return out, false, err
 	}
 	out := []ocispec.Descriptor{}
 	known := map[digest.Digest]bool{}
 	errNoAPI := invalid("unsupported", "%s lists no referrers", c.base.Host)
-	err = c.pages(ctx, request{method: http.MethodGet, url: u, header: http.Header{"Accept": {ocispec.MediaTypeImageIndex}}, scope: pull(repo)}, func(b []byte, h http.Header) (bool, error) {
+	q := request{method: http.MethodGet, url: u, header: http.Header{"Accept": {ocispec.MediaTypeImageIndex}}, scope: pull(repo), stay: true}
+	err = c.pages(ctx, q, func(b []byte, h http.Header) (bool, error) {
 		if mediaTypeOf(h) != ocispec.MediaTypeImageIndex {
 			return false, errNoAPI // a page for people, from what took the path for its own
 		}
@@ -162,14 +178,18 @@ func (c *Client) Referrers(ctx context.Context, repo string, subject digest.Dige
 		}
 		return true, gather(&out, known, index.Manifests)
 	})
-	elsewhere := clyde.AsError(err)
-	if err == errNoAPI || elsewhere != nil && elsewhere.Code == "redirect_refused" || isStatus(err, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented) {
-		return c.taggedReferrers(ctx, repo, subject)
+	elsewhere := isStatus(err, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
+	if elsewhere {
+		c.unlisted.Store(true)
+	}
+	if err == errNoAPI || elsewhere || isStatus(err, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented) {
+		out, err := c.taggedReferrers(ctx, repo, subject)
+		return out, false, err
 	}
 	if err != nil {
-		return nil, err
+		return nil, true, err
 	}
-	return out, nil
+	return out, true, nil
 }
 
 // gather adds what can be fetched at all, once.

@@ -31,6 +31,7 @@ type request struct {
 	body   func() io.Reader // nil means none; a new one for each try
 	length int64            // bytes of body
 	scope  scope
+	stay   bool // a redirect is an answer, and not followed
 }
 
 // expectAbove is the length, in bytes, of a body that is sent only once the
@@ -187,7 +188,11 @@ func (c *Client) send(ctx context.Context, q request, authorization string) (*ht
 			req.Header.Set("Expect", "100-continue")
 		}
 	}
-	resp, err := c.http.Do(req)
+	client := c.http
+	if q.stay {
+		client = c.still
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		cause := context.Cause(ctx)
 		w.end()
@@ -329,8 +334,9 @@ func (c *Client) unreachable(err, cause error) error {
 	return &passing{err: e.Fix("check the address and the network")}
 }
 
-// retryAfter reads the header of that name: seconds, or a date.
-func retryAfter(s string, now time.Time) (time.Duration, bool) {
+// RetryAfter reads the header of that name, seconds or a date, as the time to
+// wait from now; false where it is neither.
+func RetryAfter(s string, now time.Time) (time.Duration, bool) {
 	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
 		return time.Duration(n) * time.Second, true
 	}

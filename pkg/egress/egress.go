@@ -39,6 +39,7 @@ type Options struct {
 	Networks []netip.Prefix // addresses that are not public, and allowed
 	Hosts    []string       // names in lower case, or addresses, that the operator wrote down: wherever they are
 	Plain    bool           // plain HTTP is accepted from Hosts that are this machine's
+	PlainTo  []string       // of Hosts, those that the operator wrote down with http, wherever they are
 
 	Proxy   *url.URL      // what every request goes through; it resolves names then, and has to refuse in our place
 	Timeout time.Duration // 0: DefaultTimeout
@@ -93,7 +94,7 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.URL.User != nil:
 		return nil, denied("the address has a user in it")
 	case r.URL.Scheme == "https":
-	case r.URL.Scheme == "http" && g.o.Plain && named && thisMachine(host):
+	case r.URL.Scheme == "http" && named && (g.o.Plain && thisMachine(host) || slices.Contains(g.o.PlainTo, host)):
 	default:
 		return nil, denied("%s is not asked over %s: want https", host, r.URL.Scheme)
 	}

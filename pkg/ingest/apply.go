@@ -17,19 +17,25 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/content"
 	"github.com/clydepm/clyde-registry/pkg/index"
 	"github.com/clydepm/clyde-registry/pkg/keylock"
+	"github.com/clydepm/clyde-registry/pkg/recent"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
+	"github.com/clydepm/clyde-registry/pkg/upstream"
 )
 
 // Ingest applies events: it reads the registry again and makes database,
 // content and search index say what is there.
 type Ingest struct {
 	DB      *store.DB
-	Source  artifact.Source
+	Source  artifact.Source // *Sources where there are Upstreams
 	Content *content.Store
 	Engine  index.Engine
 	Log     *slog.Logger
 	Now     func() time.Time
+
+	Upstreams *upstream.Set // registries of others; nil: none
+
+	unpackaged recent.Cache[struct{}] // "repo@digest" of foreign manifests that are nothing of ours
 
 	repos   keylock.Locks // held while a repository's rows are read and written again
 	refresh keylock.Locks // held while a package is read and given to the engine; taken last
@@ -54,9 +60,22 @@ func (in *Ingest) apply(ctx context.Context, ev clyde.Event) (changed bool, err 
 		return false, err
 	}
 	defer release()
-	if ev.Action == clyde.ActionDelete {
-		return in.applyDelete(ctx, ev)
+	from, ok, err := in.place(ctx, ev)
+	if err != nil || !ok {
+		return false, err
 	}
+	if ev.Action == clyde.ActionDelete {
+		return in.applyDelete(ctx, from, ev)
+	}
+	if changed, err = in.applyPush(ctx, from, ev); err != nil {
+		return changed, err
+	}
+	return changed, in.DB.Mended(ctx, ev.Repo, ev.Tag, ev.Digest)
+}
+
+// applyPush applies what was stored in a repository, which comes from a foreign
+// registry where from is one.
+func (in *Ingest) applyPush(ctx context.Context, from *upstream.Registry, ev clyde.Event) (changed bool, err error) {
 	if subject := Refers(ev.Tag); subject != "" {
 		return in.reverify(ctx, ev.Repo, subject, ev.Actor)
 	}
@@ -84,9 +103,9 @@ func (in *Ingest) apply(ctx context.Context, ev clyde.Event) (changed bool, err 
 	}
 	switch {
 	case m.ArtifactType == artifact.TypePackage && ev.Tag != "":
-		return true, in.applyRelease(ctx, ev, dgst, payload)
+		return true, in.applyRelease(ctx, from, ev, dgst, payload)
 	case m.ArtifactType == artifact.TypeBuild && ev.Tag != "":
-		return in.applyBuild(ctx, ev, dgst, payload)
+		return in.applyBuild(ctx, from, ev, dgst, payload)
 	case m.Subject != nil:
 		return in.reverify(ctx, ev.Repo, m.Subject.Digest.String(), ev.Actor)
 	}
@@ -94,7 +113,7 @@ func (in *Ingest) apply(ctx context.Context, ev clyde.Event) (changed bool, err 
 }
 
 // applyRelease saves one version and what follows from it.
-func (in *Ingest) applyRelease(ctx context.Context, ev clyde.Event, dgst digest.Digest, payload []byte) error {
+func (in *Ingest) applyRelease(ctx context.Context, from *upstream.Registry, ev clyde.Event, dgst digest.Digest, payload []byte) error {
 	name, err := clyde.ParseRepo(ev.Repo)
 	if err != nil {
 		return err
@@ -112,6 +131,15 @@ func (in *Ingest) applyRelease(ctx context.Context, ev clyde.Event, dgst digest.
 		return err
 	}
 	key := spec.Version.Canonical()
+	if from != nil {
+		// What nobody could unpack must not take a version.
+		if _, err := in.derive(ctx, ev.Repo, dgst, pm, spec); err != nil {
+			return err
+		}
+	}
+	if err := in.adopt(ctx, from, ev, key, dgst); err != nil {
+		return err
+	}
 	claim, err := in.DB.Claim(ctx, ev.Repo, key)
 	if err != nil {
 		return err
@@ -320,7 +348,9 @@ func (in *Ingest) reverifyLocked(ctx context.Context, repo, subject string) (cha
 
 // applyDelete re-reads what a deletion may have taken away. A version that was
 // once visible keeps its row: only its signatures may have changed.
-func (in *Ingest) applyDelete(ctx context.Context, ev clyde.Event) (changed bool, err error) {
+// Whether one is gone from a foreign registry is for the sweep to find; here it
+// is asked for the first time.
+func (in *Ingest) applyDelete(ctx context.Context, from *upstream.Registry, ev clyde.Event) (changed bool, err error) {
 	if subject := Refers(ev.Tag); subject != "" {
 		return in.reverify(ctx, ev.Repo, subject, ev.Actor)
 	}
@@ -329,6 +359,11 @@ func (in *Ingest) applyDelete(ctx context.Context, ev clyde.Event) (changed bool
 		return false, err
 	}
 	for _, r := range rs {
+		if from != nil && r.State == "visible" {
+			if _, err := in.missing(ctx, from, r); err != nil {
+				return changed, err
+			}
+		}
 		c, err := in.reverify(ctx, ev.Repo, r.Digest, ev.Actor)
 		if err != nil {
 			return changed, err

@@ -18,6 +18,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/store"
+	"github.com/clydepm/clyde-registry/pkg/upstream"
 )
 
 // MaxBuilds is how many builds a version may have. Ours: every pair of ten
@@ -123,7 +124,7 @@ func (a *Admitter) admitBuild(ctx context.Context, p Push, blobs Blobs) (key str
 		return "", err
 	}
 	key = store.BuildKey(b.claim.VersionKey, b.facts.Key())
-	if err := a.roomForBuild(ctx, p.Repo, b.claim, key); err != nil {
+	if err := roomForBuild(ctx, a.DB, p.Repo, b.claim, key); err != nil {
 		return "", err
 	}
 	if err := a.measure(ctx, p.Repo, b, blobs); err != nil {
@@ -206,21 +207,26 @@ func (b built) check() error {
 
 // roomForBuild refuses a build more than MaxBuilds. Two that come at once may
 // both see room for one; that many more do no harm.
-func (a *Admitter) roomForBuild(ctx context.Context, repo string, version store.Claim, key string) error {
-	n, err := a.DB.CountBuilds(ctx, repo, version.VersionKey)
+func roomForBuild(ctx context.Context, db *store.DB, repo string, version store.Claim, key string) error {
+	n, err := db.CountBuilds(ctx, repo, version.VersionKey)
 	if err != nil || n < MaxBuilds {
 		return err
 	}
-	if _, err := a.DB.Claim(ctx, repo, key); !errors.Is(err, clyde.ErrNotFound) {
+	if _, err := db.Claim(ctx, repo, key); !errors.Is(err, clyde.ErrNotFound) {
 		return err // the same again, or one that Reserve will refuse
 	}
 	return clyde.Errorf(clyde.ErrTooLarge, "version %s has %d builds; the limit is %d", version.Version, n, MaxBuilds).WithCode("too_many_builds")
 }
 
-// measure reads every file of the build and compares them with its facts. What
-// could not be unpacked is refused as well.
+// measure is measureBuild when it is its turn.
 func (a *Admitter) measure(ctx context.Context, repo string, b built, blobs Blobs) error {
 	defer a.lane(b.manifest.Tree)()
+	return measureBuild(ctx, repo, b, blobs)
+}
+
+// measureBuild reads every file of the build and compares them with its facts.
+// What could not be unpacked is refused as well.
+func measureBuild(ctx context.Context, repo string, b built, blobs reader) error {
 	err := withBlob(ctx, blobs, repo, b.manifest.Tree, func(r io.Reader) error {
 		report, err := artifact.MeasureBuild(r, b.manifest.Tree.MediaType)
 		if err != nil {
@@ -243,7 +249,7 @@ func (a *Admitter) lane(archive ocispec.Descriptor) (unlock func()) {
 }
 
 // withBlob has read read a blob.
-func withBlob(ctx context.Context, blobs Blobs, repo string, d ocispec.Descriptor, read func(io.Reader) error) error {
+func withBlob(ctx context.Context, blobs reader, repo string, d ocispec.Descriptor, read func(io.Reader) error) error {
 	r, err := blobs.Blob(ctx, repo, d)
 	if errors.Is(err, clyde.ErrNotFound) {
 		return unknownBlob(d, repo)
@@ -256,19 +262,23 @@ func withBlob(ctx context.Context, blobs Blobs, repo string, d ocispec.Descripto
 }
 
 // listBlob reads an archive to its end, and fails where it could not be unpacked.
-func listBlob(ctx context.Context, blobs Blobs, repo string, archive ocispec.Descriptor) error {
+func listBlob(ctx context.Context, blobs reader, repo string, archive ocispec.Descriptor) error {
 	return withBlob(ctx, blobs, repo, archive, func(r io.Reader) error {
 		return artifact.List(r, archive.MediaType, func(artifact.File, io.Reader) error { return ctx.Err() })
 	})
 }
 
 // applyBuild saves one build of a version.
-func (in *Ingest) applyBuild(ctx context.Context, ev clyde.Event, dgst digest.Digest, payload []byte) (changed bool, err error) {
+func (in *Ingest) applyBuild(ctx context.Context, from *upstream.Registry, ev clyde.Event, dgst digest.Digest, payload []byte) (changed bool, err error) {
 	b, err := readBuild(ctx, in.DB, in.Source, ev.Repo, payload)
 	if err != nil {
 		return false, err
 	}
-	claim, err := in.DB.Claim(ctx, ev.Repo, store.BuildKey(b.claim.VersionKey, b.facts.Key()))
+	key := store.BuildKey(b.claim.VersionKey, b.facts.Key())
+	if err := in.adoptBuild(ctx, from, ev, key, b, dgst); err != nil {
+		return false, err
+	}
+	claim, err := in.DB.Claim(ctx, ev.Repo, key)
 	if err != nil {
 		return false, err
 	}

@@ -257,6 +257,14 @@ func (a *Admitter) firstAccess(ctx context.Context, p Push, spec *clyde.Manifest
 // by name. Others need one that exists.
 func (a *Admitter) openNamespace(ctx context.Context, p Push) error {
 	ns, _, _ := strings.Cut(p.Repo, "/")
+	home, err := a.DB.UpstreamNamespace(ctx, ns)
+	if err == nil {
+		return clyde.Errorf(clyde.ErrDenied, "the namespace @%s comes from %s, and from nowhere else", ns, home.Host).
+			WithCode("namespace_bound").Fix("Push to %s.", home.Host)
+	}
+	if !errors.Is(err, clyde.ErrNotFound) {
+		return err
+	}
 	ok, err := a.DB.HasNamespace(ctx, ns)
 	if ok || err != nil {
 		return err

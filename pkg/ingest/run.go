@@ -29,14 +29,22 @@ const (
 // two of one repository at once; it sweeps every night and forgets events that
 // were done long ago.
 func (in *Ingest) Run(ctx context.Context) error {
+	if err := in.bindConfigured(ctx); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return in.runner().Work(ctx) })
 	g.Go(func() error {
 		return jobs.Every(ctx, in.Log, "ingest: purge the inbox", purgeEvery, purgeEvery, func(ctx context.Context) error {
-			_, err := in.DB.PurgeEvents(ctx, in.Now().Add(-keepDone))
-			return err
+			before := in.Now().Add(-keepDone)
+			_, err := in.DB.PurgeEvents(ctx, before)
+			_, err2 := in.DB.PurgeDeliveries(ctx, before)
+			return errors.Join(err, err2)
 		})
 	})
+	for _, r := range in.Upstreams.All() {
+		g.Go(func() error { return in.RunUpstream(ctx, r) })
+	}
 	g.Go(func() error {
 		return jobs.Every(ctx, in.Log, "ingest: sweep", sweepEvery, sweepJitter, func(ctx context.Context) error {
 			_, err := in.DB.Alone(ctx, "sweep", func(ctx context.Context) error {

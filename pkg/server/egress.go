@@ -31,6 +31,9 @@ func newEgress(cfg config.Config) (*http.Client, error) {
 	for _, i := range cfg.TrustedPublishing.Issuers {
 		named = append(named, i.URL)
 	}
+	for _, u := range cfg.Registries {
+		named = append(named, u.Issuer)
+	}
 	for _, s := range named {
 		if u, err := url.Parse(s); err == nil && u.Hostname() != "" {
 			o.Hosts = append(o.Hosts, strings.ToLower(u.Hostname()))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/ingest/notify"
 	"github.com/clydepm/clyde-registry/pkg/web"
 )
 
@@ -33,14 +34,25 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	events, err := s.events()
+	if err != nil {
+		return nil, err
+	}
 	s.pages = pages.Routes()
 	reg := s.Registry.Handler()
+	if !s.cfg.HasRole("registry") {
+		reg = http.HandlerFunc(noRegistry)
+	}
 	site := pages.Handler()
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch part(r.URL.Path) {
 		case "registry":
 			reg.ServeHTTP(w, r)
 		case "api":
+			if strings.HasPrefix(r.URL.Path, notify.BasePath) {
+				events.ServeHTTP(w, r)
+				return
+			}
 			rest.ServeHTTP(w, r)
 		default:
 			if r.URL.Path == "/search" {
@@ -132,7 +144,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			case refused(r, rec.status):
 				level = slog.LevelInfo
 			}
-			s.Log.Log(r.Context(), level, "http", "id", id, "method", r.Method, "path", r.URL.Path, "status", rec.status,
+			s.Log.Log(r.Context(), level, "http", "id", id, "method", r.Method, "path", loggedPath(r.URL.Path), "status", rec.status,
 				"bytes", rec.bytes, "ms", took.Milliseconds(), "from", r.RemoteAddr, "agent", r.UserAgent())
 		}()
 		next.ServeHTTP(rec, r)

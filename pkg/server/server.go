@@ -33,6 +33,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/notice"
 	"github.com/clydepm/clyde-registry/pkg/registry"
 	"github.com/clydepm/clyde-registry/pkg/store"
+	"github.com/clydepm/clyde-registry/pkg/upstream"
 )
 
 // Options are what a Server is given besides its configuration.
@@ -55,6 +56,7 @@ type Parts struct {
 	Content   *content.Store
 	Engine    index.Engine
 	Ingest    *ingest.Ingest
+	Upstreams *upstream.Set // registries that others run
 	Catalog   *catalog.Catalog
 	Moderator *account.Moderator
 	Limits    *api.Buckets
@@ -156,6 +158,11 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	}
 	p.onClose(p.Registry.Close)
 	p.Ingest = &ingest.Ingest{DB: p.DB, Source: p.Registry, Content: p.Content, Engine: p.Engine, Log: o.Log, Now: o.Now}
+	if p.Upstreams, err = newUpstreams(cfg); err != nil {
+		return nil, err
+	}
+	p.Ingest.Upstreams = p.Upstreams
+	p.Ingest.Source = &ingest.Sources{Own: p.Registry, Upstreams: p.Upstreams, DB: p.DB}
 	_, host, _ := strings.Cut(publicURL, "://")
 	if p.egress, err = newEgress(cfg); err != nil {
 		return nil, err

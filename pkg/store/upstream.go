@@ -261,7 +261,7 @@ func (db *DB) Problems(ctx context.Context, repo string) ([]InboxItem, error) {
 	return list(ctx, db, scanItem, "ParkedOf", repo, maxUpstreamProblems)
 }
 
-// Mended forgets what was parked about a tag, or about an untagged digest, once
+// Mended forgets what was parked about a tag, or with tag "" about a digest, once
 // that has been applied.
 func (db *DB) Mended(ctx context.Context, repo, tag, digest string) (err error) {
 	defer clyde.Wrap(&err, "store.Mended(%s:%s)", repo, tag)

@@ -71,4 +71,4 @@ FROM inbox WHERE repo = $1 AND state = 'parked' ORDER BY id DESC LIMIT $2;
 
 -- name: DropParked
 -- What was parked about a tag is over once the tag was applied.
-DELETE FROM inbox WHERE repo = $1 AND state = 'parked' AND tag = $2 AND digest = $3;
+DELETE FROM inbox WHERE repo = $1 AND state = 'parked' AND tag = $2 AND (tag <> '' OR digest = $3);

@@ -133,8 +133,10 @@ func testDeliveries(t *testing.T, db *store.DB, c *clock) {
 	if ps := get(db.Problems(ctx, "acme/json"))(t); len(ps) != 2 || ps[0].Reason != "so is it" {
 		t.Errorf("Problems = %+v", ps)
 	}
-	must(t, db.Mended(ctx, "acme/json", "1.0.0", digest(3)))
+	must(t, db.ParkEvent(ctx, push("acme/json", "", 5), "nobody refers to it"))
 	must(t, db.Mended(ctx, "acme/json", "1.0.0", digest(9)))
+	must(t, db.Mended(ctx, "acme/json", "", digest(9)))
+	must(t, db.Mended(ctx, "acme/json", "", digest(5)))
 	if ps := get(db.Problems(ctx, "acme/json"))(t); len(ps) != 1 || ps[0].Event.Tag != "1.1.0" {
 		t.Errorf("Problems after one was mended = %+v", ps)
 	}
