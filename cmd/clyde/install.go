@@ -299,7 +299,7 @@ type origins struct {
 	a *app
 
 	mu    sync.Mutex
-	known map[string]origin // by what lock files call them
+	known map[string]origin // by what lock files call them, and namespace
 }
 
 type origin struct {
@@ -318,7 +318,7 @@ func (o *origins) find(ctx context.Context, name clyde.Name, registry string) (i
 func (o *origins) locate(ctx context.Context, name clyde.Name, registry string) (origin, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	key := registry + " " + o.a.settings.Registries[name.Namespace]
+	key := registry + " " + name.Namespace
 	if at, ok := o.known[key]; ok {
 		return at, nil
 	}
@@ -352,8 +352,13 @@ func (o *origins) address(ctx context.Context, name clyde.Name, registry string)
 			return at, nil
 		}
 	}
-	if s, err := o.a.site(ctx); err == nil && s.at.host == registry {
-		return s.at, nil
+	if s, err := o.a.site(ctx); err == nil {
+		if at, err := s.of(name.Namespace); err != nil || at.host == registry {
+			return at, err
+		}
+		if s.at.host == registry {
+			return s.at, nil
+		}
 	}
 	return parseAddress(registry)
 }

@@ -152,11 +152,15 @@ func (a *app) locate(ctx context.Context, t target) (located, *artifact.Client, 
 	if err != nil {
 		return located{}, nil, err
 	}
-	oc, err := a.oci(s.at)
+	at, err := s.of(t.name.Namespace)
 	if err != nil {
 		return located{}, nil, err
 	}
-	l := located{at: s.at, repo: s.at.repo(t.name), name: t.name, version: rel.Version, api: true}
+	oc, err := a.oci(at)
+	if err != nil {
+		return located{}, nil, err
+	}
+	l := located{at: at, repo: at.repo(t.name), name: t.name, version: rel.Version, api: true}
 	if rel.Yanked != nil {
 		l.yanked = yankedText(rel.Yanked)
 	}

@@ -76,6 +76,20 @@ type site struct {
 	hasAPI bool    // false: any OCI registry
 }
 
+// of returns where the OCI repositories of a namespace are: with the others, or
+// in the registry that it comes from.
+func (s site) of(namespace string) (address, error) {
+	other, ok := s.OCI.Namespaces[namespace]
+	if !ok {
+		return s.at, nil
+	}
+	at, err := parseAddress(other)
+	if err == nil && at.scheme == "http" && s.at.scheme == "https" {
+		err = clyde.Errorf(clyde.ErrInvalid, "%s names %q as the registry of @%s, which is no https address", s.at.host, other, namespace).WithCode("registry_invalid")
+	}
+	return at, err
+}
+
 // site asks the registry, once, where things are. One without our API is fine:
 // its repositories are where the address says.
 func (a *app) site(ctx context.Context) (site, error) {

@@ -91,7 +91,7 @@ func (s *Server) Distribution(t testing.TB, endpoints ...string) *Server {
 		"delete":      {"enabled": true},
 		"maintenance": {"uploadpurging": map[any]any{"enabled": false}},
 	}}
-	c.HTTP.Secret, c.HTTP.RelativeURLs = "a secret of this test", true
+	c.HTTP.Secret, c.HTTP.RelativeURLs, c.Catalog.MaxEntries = "a secret of this test", true, 50
 	for i := 0; i+1 < len(endpoints); i += 2 {
 		c.Notifications.Endpoints = append(c.Notifications.Endpoints, configuration.Endpoint{
 			Name: fmt.Sprint("endpoint", i), URL: endpoints[i], Headers: http.Header{"Authorization": {endpoints[i+1]}},

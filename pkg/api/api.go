@@ -45,6 +45,9 @@ type Options struct {
 	Idempotent func(ctx context.Context, principal, key string, reply []byte) (stored []byte, found bool, err error)
 	// Ready returns nil when the database answers and the search index is whole.
 	Ready func(ctx context.Context) error
+	// Homes lists where namespaces come from that are not ours, by name: those
+	// that p may know of. nil: none.
+	Homes func(ctx context.Context, p account.Principal) (map[string]string, error)
 	// LeakKeys verifies reports of secret scanning; nil takes none.
 	LeakKeys *account.LeakKeys
 	// Vouched returns the names that a provider vouched for just now, for the

@@ -9,6 +9,8 @@ import (
 type OCI struct {
 	Host   string `json:"host" doc:"as clients write it" example:"localhost:8080"`
 	Prefix string `json:"prefix" doc:"before namespace/name in a repository; usually empty"`
+	// Namespaces that come from other registries.
+	Namespaces map[string]string `json:"namespaces,omitempty" doc:"addresses of the registries that namespaces come from, where that is not this one; a path in one is the prefix there. Those with nothing that you may see are left out"`
 }
 
 // WellKnown says where everything of this registry is.
@@ -42,8 +44,15 @@ func (s *server) site() {
 	add(s, operation{
 		id: "get-registry", method: "GET", path: "/.well-known/clyde/registry.json", tag: "registry", summary: "Where everything is",
 		about: "Addresses to start from: whoever knows the registry's address finds the rest here.",
-	}, func(context.Context, *struct{}) (*wellKnownOutput, error) {
-		return &wellKnownOutput{s.wellKnown()}, nil
+	}, func(ctx context.Context, _ *struct{}) (*wellKnownOutput, error) {
+		wk := s.wellKnown()
+		if s.Homes != nil {
+			var err error
+			if wk.OCI.Namespaces, err = s.Homes(ctx, callOf(ctx).who); err != nil {
+				return nil, err
+			}
+		}
+		return &wellKnownOutput{wk}, nil
 	})
 	alive := func(context.Context, *struct{}) (*healthOutput, error) { return &healthOutput{Health{"ok"}}, nil }
 	add(s, operation{

@@ -61,6 +61,17 @@ func (c *Client) pagesOfNames(ctx context.Context, u *url.URL, s scope, last str
 	if last != "" {
 		q.Set("last", last)
 	}
+	out, err := c.listNames(ctx, u, s, q, n)
+	if isStatus(err, http.StatusBadRequest) {
+		// A distribution with smaller pages refuses to be asked for larger ones.
+		q.Del("n")
+		out, err = c.listNames(ctx, u, s, q, n)
+	}
+	return out, err
+}
+
+// listNames gathers what is asked for by q, until there are n.
+func (c *Client) listNames(ctx context.Context, u *url.URL, s scope, q url.Values, n int) ([]string, error) {
 	first := *u
 	first.RawQuery = q.Encode()
 	out := []string{}

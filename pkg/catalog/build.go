@@ -47,7 +47,7 @@ func (c *Catalog) Builds(ctx context.Context, p account.Principal, ref Ref) ([]B
 	}
 	out := make([]Build, len(rows))
 	for i, b := range rows {
-		out[i] = c.build(b)
+		out[i] = c.build(ctx, b)
 	}
 	return out, nil
 }
@@ -62,9 +62,9 @@ func (c *Catalog) BuildPlatforms(ctx context.Context, p account.Principal, ref R
 	return c.DB.BuildPlatforms(ctx, r.Repo, r.VersionKey)
 }
 
-func (c *Catalog) build(b store.Build) Build {
+func (c *Catalog) build(ctx context.Context, b store.Build) Build {
 	return Build{
-		Digest: b.Digest, Reference: c.Host + "/" + b.Repo + "@" + b.Digest, Tag: b.Tag, ABIID: b.ABIID, OS: b.OS, Arch: b.Arch,
+		Digest: b.Digest, Reference: c.reference(ctx, b.Repo, b.Digest), Tag: b.Tag, ABIID: b.ABIID, OS: b.OS, Arch: b.Arch,
 		Size: b.TreeSize, DebugSize: b.DebugSize, Attached: b.Attached, Actor: b.Actor, Facts: b.Facts,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,8 +23,11 @@ type Catalog struct {
 	Engine  index.Engine
 	Content *content.Store
 	Host    string // registry host as clients write it: "localhost:8080"
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Home returns the host of the registry that a namespace comes from and the
+	// prefix of its repositories; host "" is our own. nil: all are ours.
+	Home func(ctx context.Context, namespace string) (host, prefix string)
+	Log  *slog.Logger
+	Now  func() time.Time
 	// Changed is told of a package whose owner changed something, so that the
 	// search engine learns of it before the answer goes out.
 	Changed func(ctx context.Context, repo string) error
@@ -134,10 +138,28 @@ func (c *Catalog) Package(ctx context.Context, p account.Principal, name clyde.N
 	return out, nil
 }
 
+// home returns the host of the registry that a repository of ours is in, and
+// what it is called there.
+func (c *Catalog) home(ctx context.Context, repo string) (host, path string) {
+	if c.Home != nil {
+		ns, _, _ := strings.Cut(repo, "/")
+		if host, prefix := c.Home(ctx, ns); host != "" {
+			return host, strings.TrimPrefix(prefix+"/"+repo, "/")
+		}
+	}
+	return c.Host, repo
+}
+
+// reference is how an OCI client names a manifest.
+func (c *Catalog) reference(ctx context.Context, repo, digest string) string {
+	host, path := c.home(ctx, repo)
+	return host + "/" + path + "@" + digest
+}
+
 // release is a version as it is shown, from its row alone.
-func (c *Catalog) release(name clyde.Name, r store.Release) Release {
+func (c *Catalog) release(ctx context.Context, name clyde.Name, r store.Release) Release {
 	return Release{
-		Name: name.String(), Version: r.Version, Digest: r.Digest, Reference: c.Host + "/" + r.Repo + "@" + r.Digest, Size: r.Size,
+		Name: name.String(), Version: r.Version, Digest: r.Digest, Reference: c.reference(ctx, r.Repo, r.Digest), Size: r.Size,
 		SourceDigest: r.Source, SourceType: r.SourceType, SourceSize: r.SourceSize, Published: r.Published, Publisher: r.Publisher,
 		Signed: r.Signed, Yanked: r.Yank, State: r.State, Downloads: r.Downloads, Headers: r.Headers,
 		PURL: PURL(name, r.Version), Manifest: r.Manifest,
@@ -197,7 +219,7 @@ func (c *Catalog) Release(ctx context.Context, p account.Principal, ref Ref) (Re
 	if err != nil {
 		return Release{}, err
 	}
-	out := c.release(ref.Name, r)
+	out := c.release(ctx, ref.Name, r)
 	if out.PublishedBy, err = c.publishedBy(ctx, r); err != nil {
 		return Release{}, err
 	}
@@ -220,7 +242,7 @@ func (c *Catalog) Versions(ctx context.Context, p account.Principal, name clyde.
 	}
 	out := make([]Release, len(rs))
 	for i, r := range rs {
-		out[i] = c.release(name, r)
+		out[i] = c.release(ctx, name, r)
 	}
 	return c.withdrawals(ctx, name, out)
 }

@@ -84,7 +84,8 @@ func (c *Catalog) read(ctx context.Context, name clyde.Name, k *known) error {
 	if k.index, err = c.makeIndex(ctx, name, rs); err != nil {
 		return err
 	}
-	k.cands, k.unread = resolve.ParseIndex(name, c.Host, k.index)
+	host, _ := c.home(ctx, name.Repo())
+	k.cands, k.unread = resolve.ParseIndex(name, host, k.index)
 	k.signed = make(map[string]string, len(rs))
 	for _, r := range rs {
 		if v, err := clyde.ParseVersion(r.Version); err == nil {

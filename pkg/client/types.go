@@ -290,6 +290,9 @@ type WellKnown struct {
 	OCI     struct {
 		Host   string `json:"host"`   // as clients write it: "localhost:8080"
 		Prefix string `json:"prefix"` // before namespace/name in a repository; usually empty
+		// Namespaces are the addresses of other registries, by the namespaces that
+		// come from there: "https://ghcr.io", a path in it is the prefix there.
+		Namespaces map[string]string `json:"namespaces"`
 	} `json:"oci"`
 	Keys string `json:"keys"` // template: …/namespaces/{namespace}/keys
 	OIDC *struct {

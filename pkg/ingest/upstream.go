@@ -82,7 +82,9 @@ func (in *Ingest) letSee(ctx context.Context, r *upstream.Registry, ns string) e
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(held, func(g store.Grant) bool { return g.Pattern == pattern && g.HolderKind == store.OwnerAccount && g.Holder == a.ID }) {
+		if slices.ContainsFunc(held, func(g store.Grant) bool {
+			return g.Pattern == pattern && g.HolderKind == store.OwnerAccount && g.Holder == a.ID
+		}) {
 			continue // reader, or more
 		}
 		by := "registry:" + r.Name()

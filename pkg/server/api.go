@@ -86,6 +86,6 @@ func (s *Server) api(pages *web.Web) (http.Handler, error) {
 			}
 			return nil
 		},
-		PublicURL: s.publicURL, Log: s.Log, Now: s.Now,
+		Homes: s.homes.visible, PublicURL: s.publicURL, Log: s.Log, Now: s.Now,
 	})
 }

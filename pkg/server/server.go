@@ -64,6 +64,7 @@ type Parts struct {
 	Now       func() time.Time
 
 	pulls   *downloads.Counter
+	homes   *homes
 	egress  *http.Client // for whom we ask ourselves
 	replica string       // this process among those on the database; "" where there is one
 	secret  []byte
@@ -170,8 +171,9 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	if p.Trusted, err = newTrusted(cfg.TrustedPublishing, p.DB, host, p.egress, o); err != nil {
 		return nil, err
 	}
+	p.homes = &homes{db: p.DB, set: p.Upstreams, now: o.Now}
 	p.Catalog = &catalog.Catalog{
-		DB: p.DB, Engine: p.Engine, Content: p.Content, Host: host, Log: o.Log, Now: o.Now, Changed: p.Ingest.Relatest,
+		Home: p.homes.of, DB: p.DB, Engine: p.Engine, Content: p.Content, Host: host, Log: o.Log, Now: o.Now, Changed: p.Ingest.Relatest,
 	}
 	p.Moderator = p.newModerator()
 	return p, nil

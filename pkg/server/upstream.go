@@ -1,19 +1,23 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/clydepm/clyde-registry/config"
+	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/account/oidc"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/egress"
 	"github.com/clydepm/clyde-registry/pkg/ingest/notify"
+	"github.com/clydepm/clyde-registry/pkg/store"
 	"github.com/clydepm/clyde-registry/pkg/upstream"
 )
 
@@ -155,4 +159,73 @@ func noRegistry(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(struct {
 		Errors []detail `json:"errors"`
 	}{[]detail{{"UNSUPPORTED", errNoRegistry().Error()}}})
+}
+
+// homesAge is how old what is known of namespaces may be: they are bound once,
+// for good, perhaps by another replica. Ours.
+const homesAge = 5 * time.Second
+
+// homes knows where namespaces come from that are not ours, without asking the
+// database for each answer.
+type homes struct {
+	db  *store.DB
+	set *upstream.Set
+	now func() time.Time
+
+	mu   sync.Mutex
+	at   time.Time
+	rows map[string]store.UpstreamNamespace
+}
+
+func (h *homes) load(ctx context.Context) (map[string]store.UpstreamNamespace, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rows != nil && h.now().Sub(h.at) < homesAge {
+		return h.rows, nil
+	}
+	list, err := h.db.UpstreamNamespaces(ctx)
+	if err != nil {
+		return h.rows, err
+	}
+	rows := make(map[string]store.UpstreamNamespace, len(list))
+	for _, n := range list {
+		rows[n.Namespace] = n
+	}
+	h.rows, h.at = rows, h.now()
+	return rows, nil
+}
+
+// of is catalog.Catalog.Home. With the database gone it says what it said last.
+func (h *homes) of(ctx context.Context, ns string) (host, prefix string) {
+	rows, err := h.load(ctx)
+	if err != nil && rows == nil {
+		return "", ""
+	}
+	return rows[ns].Host, rows[ns].Prefix
+}
+
+// visible lists the addresses that p may know of, by namespace: of those with
+// something that everybody sees, and those that p has a role in.
+func (h *homes) visible(ctx context.Context, p account.Principal) (map[string]string, error) {
+	rows, err := h.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for ns, n := range rows {
+		r := h.set.ByHost(n.Host)
+		if r == nil {
+			continue // not in the configuration any more
+		}
+		ok := account.Allowed(p, account.Pull, account.Resource{Repo: ns + "/*", Private: true})
+		if !ok {
+			if ok, err = h.db.NamespaceIsPublic(ctx, ns); err != nil {
+				return nil, err
+			}
+		}
+		if ok {
+			out[ns] = r.Address(n.Prefix)
+		}
+	}
+	return out, nil
 }

@@ -47,6 +47,7 @@ type place struct {
 
 	address string            // as it was given
 	host    string            // what lock files call it
+	hosts   map[string]string // and what they call others, by the namespaces whose repositories are there
 	other   map[string]string // addresses of the registries that it names for namespaces
 }
 
@@ -55,6 +56,8 @@ type wellKnown struct {
 	OCI struct {
 		Host   string `json:"host"`
 		Prefix string `json:"prefix"`
+		// Namespaces whose repositories are elsewhere, while their index is here.
+		Namespaces map[string]string `json:"namespaces"`
 	} `json:"oci"`
 	Namespaces map[string]string `json:"namespaces"`
 }
@@ -66,7 +69,15 @@ func (s *Source) Registry(ctx context.Context, namespace string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	return p.host, nil
+	return p.hostOf(namespace), nil
+}
+
+// hostOf is what lock files call the registry of a namespace whose index is here.
+func (p *place) hostOf(namespace string) string {
+	if h, ok := p.hosts[namespace]; ok {
+		return h
+	}
+	return p.host
 }
 
 // placeOf returns the registry that a namespace comes from. What the user bound
@@ -134,10 +145,29 @@ func (p *place) describe(ctx context.Context, address string) (err error) {
 			return clyde.Errorf(clyde.ErrInvalid, "%s says that its repositories are on %q, which is no host", p.label(), wk.OCI.Host).WithCode("registry_invalid")
 		}
 	}
-	if len(wk.Namespaces) > maxNamespaces {
-		return clyde.Errorf(clyde.ErrTooLarge, "%s names registries for %d namespaces: the limit is %d", p.label(), len(wk.Namespaces), maxNamespaces).WithCode("registry_invalid")
+	if n := len(wk.Namespaces) + len(wk.OCI.Namespaces); n > maxNamespaces {
+		return clyde.Errorf(clyde.ErrTooLarge, "%s names registries for %d namespaces: the limit is %d", p.label(), n, maxNamespaces).WithCode("registry_invalid")
 	}
-	for ns, other := range wk.Namespaces {
+	if err := p.checkOthers(wk.Namespaces); err != nil {
+		return err
+	}
+	if err := p.checkOthers(wk.OCI.Namespaces); err != nil {
+		return err
+	}
+	p.other, p.hosts = wk.Namespaces, map[string]string{}
+	for ns, other := range wk.OCI.Namespaces {
+		u, err := url.Parse(other)
+		if err != nil {
+			return err // checked above
+		}
+		p.hosts[ns] = strings.ToLower(u.Host)
+	}
+	return nil
+}
+
+// checkOthers looks at the addresses of other registries.
+func (p *place) checkOthers(others map[string]string) error {
+	for ns, other := range others {
 		u, err := url.Parse(other)
 		// A registry may send nobody to a folder of their own, nor from https to
 		// where others read along.
@@ -145,7 +175,6 @@ func (p *place) describe(ctx context.Context, address string) (err error) {
 			return clyde.Errorf(clyde.ErrInvalid, "%s names %q as the registry of @%s, which is no https address", p.label(), other, ns).WithCode("registry_invalid")
 		}
 	}
-	p.other = wk.Namespaces
 	return nil
 }
 

@@ -225,5 +225,5 @@ func (s *Source) load(ctx context.Context, name clyde.Name) ([]resolve.Candidate
 	case err != nil:
 		return nil, err
 	}
-	return resolve.ParseIndex(name, p.host, data)
+	return resolve.ParseIndex(name, p.hostOf(name.Namespace), data)
 }

@@ -222,7 +222,9 @@ func (s *Web) pkgSlash(w http.ResponseWriter, r request) error {
 func (s *Web) installs(h head, n clyde.Name) []install {
 	rel := h.Release
 	spec := n.String() + "@" + rel.Version
-	byTag := s.o.Host + "/" + n.Repo() + ":" + rel.Version
+	at, _, _ := strings.Cut(rel.Reference, "@")
+	ours := at == s.o.Host+"/"+n.Repo() // else it is in a registry that others run
+	byTag := at + ":" + rel.Version
 	if strings.ContainsRune(rel.Version, '+') || s.o.Host == "" {
 		byTag = rel.Reference // a tag cannot hold a plus
 	}
@@ -236,7 +238,7 @@ func (s *Web) installs(h head, n clyde.Name) []install {
 	out = append(out,
 		install{"pull", "The source of this version alone, every byte checked.", "clyde pull " + spec},
 		install{"oras", "Any OCI client will do.", "oras pull " + byTag})
-	if hex, ok := strings.CutPrefix(rel.SourceDigest, "sha256:"); ok && !h.Package.Private && s.o.PublicURL != "" {
+	if hex, ok := strings.CutPrefix(rel.SourceDigest, "sha256:"); ok && ours && !h.Package.Private && s.o.PublicURL != "" {
 		ext := ".tar.gz"
 		if rel.SourceType == artifact.TypeSourceZstd {
 			ext = ".tar.zst"
