@@ -22,6 +22,8 @@ func TestPages(t *testing.T) {
 	w := newWorld(t, nil)
 	w.town()
 	t.Run("look", w.look)
+	t.Run("find", w.find)
+	t.Run("find without script", w.findWithout)
 	t.Run("keyboard", w.keyboard)
 	t.Run("keyboard alone", w.keyboardAlone)
 }

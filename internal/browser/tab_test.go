@@ -323,7 +323,7 @@ func (p *tab) click(selector string) {
 }
 
 // keys presses keys one after another: "Tab", "Shift+Tab", "Enter", "Space",
-// "Escape".
+// "Escape", "Down", "Up", or a character.
 func (p *tab) keys(names ...string) {
 	p.t.Helper()
 	for _, name := range names {
@@ -333,8 +333,11 @@ func (p *tab) keys(names ...string) {
 			number          int
 		}{
 			"Tab": {"Tab", "Tab", "", 9}, "Enter": {"Enter", "Enter", "\r", 13}, "Space": {" ", "Space", " ", 32},
-			"Escape": {"Escape", "Escape", "", 27}, "Down": {"ArrowDown", "ArrowDown", "", 40},
+			"Escape": {"Escape", "Escape", "", 27}, "Down": {"ArrowDown", "ArrowDown", "", 40}, "Up": {"ArrowUp", "ArrowUp", "", 38},
 		}[base]
+		if len(base) == 1 {
+			k.key, k.text, ok = base, base, true
+		}
 		if !ok {
 			p.t.Fatalf("no key %q", name)
 		}
