@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/store"
@@ -33,7 +34,8 @@ func TestMain(m *testing.M) {
 
 // child publishes, prints what was acknowledged and never what was not.
 // spec is "race|NAME|PATH": each version of one package in turn, against
-// others that do the same; or "flood|NAME|PATH": without end.
+// others that do the same; "attach|NAME|PATH": builds of one version; or
+// "flood|NAME|PATH": without end.
 func child(spec string) error {
 	part := strings.SplitN(spec, "|", 3)
 	ctx := context.Background()
@@ -64,6 +66,9 @@ func child(spec string) error {
 	if part[1] == "b" {
 		offset = 1000
 	}
+	if part[0] == "attach" {
+		return errors.Join(attach(ctx, db, offset), db.Close())
+	}
 	for i := range 40 {
 		v := fmt.Sprintf("1.0.%d", i)
 		switch err := publish(ctx, db, "acme/race", v, offset+i+1); {
@@ -74,6 +79,52 @@ func child(spec string) error {
 		}
 	}
 	return db.Close()
+}
+
+// attached is how many builds each process attaches.
+const attached = 40
+
+func attach(ctx context.Context, db *store.DB, offset int) error {
+	for i := offset; i < offset+attached; i++ {
+		part := fmt.Sprintf("%016x", i)
+		m := manifest("acme/race", i+1)
+		c := store.Claim{Repo: "acme/race", VersionKey: store.BuildKey("1.0.0", part), Version: "1.0_" + part, Digest: m.Digest, Actor: "ada"}
+		if err := db.Reserve(ctx, c, time.Minute); err != nil {
+			return err
+		}
+		b := store.Build{Repo: c.Repo, Digest: c.Digest, VersionKey: "1.0.0", Tag: c.Version, ABIID: part, OS: "linux", Arch: "x86_64", Tree: m.Digest, Facts: []byte("{}")}
+		if err := db.SaveBuild(ctx, b, store.Change{Type: "build.added", Package: "@acme/race", Version: "1.0", Digest: c.Digest}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Two processes attach builds to one version: none is lost.
+func TestTwoProcessesAttach(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "clyde.db")
+	var wg sync.WaitGroup
+	for _, name := range []string{"a", "b"} {
+		cmd := command(t, "attach|"+name+"|"+path)
+		wg.Go(func() {
+			if err := cmd.Run(); err != nil {
+				t.Errorf("process %s: %v", name, err)
+			}
+		})
+	}
+	wg.Wait()
+	db := open(t, store.Options{Path: path})
+	builds, err := db.Builds(t.Context(), "acme/race", "1.0.0")
+	if err != nil || len(builds) != 2*attached {
+		t.Errorf("%d builds, %v; want %d", len(builds), err, 2*attached)
+	}
+	if n, err := db.CountBuilds(t.Context(), "acme/race", "1.0.0"); err != nil || n != 2*attached {
+		t.Errorf("%d claims, %v", n, err)
+	}
+	if cs, err := db.Changes(t.Context(), 0, 10*attached); err != nil || len(cs) != 2*attached {
+		t.Errorf("%d entries of the feed, %v", len(cs), err)
+	}
 }
 
 func command(t *testing.T, spec string) *exec.Cmd {
