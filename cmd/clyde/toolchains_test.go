@@ -34,6 +34,7 @@ func TestToolchainsInstall(t *testing.T) {
 	}
 	p.Condition = func(string) (bool, error) { return missing == nil, nil }
 	p.Cmds["upstream"] = scriptUpstream
+	p.Cmds["matrix"] = scriptMatrix
 	testscript.Run(t, p)
 }
 
