@@ -134,6 +134,15 @@ func FuzzMeasure(f *testing.F) {
 	if self, err := os.ReadFile("/usr/lib/x86_64-linux-gnu/crt1.o"); err == nil {
 		f.Add(self)
 	}
+	real, err := filepath.Glob("testdata/foreign/*")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range real {
+		if b, err := os.ReadFile(path); err == nil {
+			f.Add(b)
+		}
+	}
 	// Whatever comes in, there is an error or a file, never a panic that gets
 	// out, and what is listed stays within the limits.
 	f.Fuzz(func(t *testing.T, b []byte) {

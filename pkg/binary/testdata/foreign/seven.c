@@ -1,0 +1,2 @@
+int seven(void) { return 7; }
+int start(void) { return 0; }
