@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -32,7 +33,10 @@ func cold(ctx context.Context, b *bench) (err error) {
 		return err
 	}
 	b.log.Printf("cold: %d packages written in %.0f s", len(docs), time.Since(start).Seconds())
-	queries := make([]string, 0, b.queries)
+	queries, pages := make([]string, 0, b.queries), make([]string, 0, b.queries)
+	for i := range b.queries {
+		pages = append(pages, "/packages/"+docs[i*len(docs)/b.queries].Key)
+	}
 	for q := range indextest.Queries(docs, seed+1) {
 		if len(queries) == b.queries {
 			break
@@ -81,13 +85,9 @@ func cold(ctx context.Context, b *bench) (err error) {
 	if f.Total != b.packages {
 		return fmt.Errorf("the server finds %d packages; %d were written", f.Total, b.packages)
 	}
-	times := make([]time.Duration, 0, len(queries))
-	for _, q := range queries {
-		start := time.Now()
-		if err := cl.get(ctx, q, nil); err != nil {
-			return err
-		}
-		times = append(times, time.Since(start))
+	times, err := cl.timed(ctx, queries)
+	if err != nil {
+		return err
 	}
 	b.quantiles("search_http_100k", times)
 	after, err := c.usage(false)
@@ -100,7 +100,32 @@ func cold(ctx context.Context, b *bench) (err error) {
 	if after.Peak > 0 {
 		b.alone("searched_100k_rss_MB", float64(after.Peak)/1e6)
 	}
+	for i, q := range queries {
+		queries[i] = strings.TrimPrefix(q, "/api/v1")
+	}
+	for _, p := range []struct {
+		name  string
+		paths []string
+	}{{"search_page_100k", queries}, {"package_page_100k", pages}} {
+		if times, err = cl.timed(ctx, p.paths); err != nil {
+			return err
+		}
+		b.quantiles(p.name, times)
+	}
 	return nil
+}
+
+// timed asks for each path, one after the other.
+func (c *client) timed(ctx context.Context, paths []string) ([]time.Duration, error) {
+	times := make([]time.Duration, 0, len(paths))
+	for _, p := range paths {
+		start := time.Now()
+		if _, err := c.do(ctx, http.MethodGet, p, "", nil, 0, http.StatusOK); err != nil {
+			return nil, err
+		}
+		times = append(times, time.Since(start))
+	}
+	return times, nil
 }
 
 // fill writes the catalogue's rows for docs.
