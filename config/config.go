@@ -32,6 +32,7 @@ type Config struct {
 	API               API               `yaml:"api"`
 	SignIn            SignIn            `yaml:"signin"`
 	TrustedPublishing TrustedPublishing `yaml:"trusted_publishing"`
+	Signing           Signing           `yaml:"signing"`
 	Limits            Limits            `yaml:"limits"`
 	Egress            Egress            `yaml:"egress"`
 	Mail              Mail              `yaml:"mail"`
@@ -210,6 +211,7 @@ func Default() Config {
 		Egress:            Egress{Networks: []string{}},
 		SignIn:            SignIn{Passwords: true, OIDC: []OIDCProvider{}, Allow: Allow{Providers: []string{}, EmailDomains: []string{}, GitHubOrgs: []string{}}},
 		TrustedPublishing: defaultTrusted(),
+		Signing:           Signing{Trust: []Sigstore{{Name: "public", TUF: PublicSigstore}}},
 		Limits:            Limits{NewPackages: 100, NewVersions: 1000, Yanks: 1000, Searches: 600, Resolutions: 600, Reports: 5, AnonymousPulls: 12_000},
 		Mail:              Mail{Security: "starttls"},
 		Audit:             Audit{Retention: AuditRetention},

@@ -131,6 +131,9 @@ func TestOverlayReachesEveryField(t *testing.T) {
 		if v.Type() == reflect.TypeFor[[]config.Upstream]() {
 			value = `[{"name": "ghcr", "url": "https://ghcr.io", "namespaces": ["acme"], "sweep_every": "15m"}]`
 		}
+		if v.Type() == reflect.TypeFor[[]config.Sigstore]() {
+			value = `[{"name": "acme", "trusted_root": "/etc/clyde/trusted_root.json"}]`
+		}
 		if name == "CLYDE_TRUSTED_PUBLISHING_INSECURE" {
 			value = "true"
 		}

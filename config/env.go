@@ -110,6 +110,8 @@ func setField(v reflect.Value, s string) error {
 		return setSections(p, s)
 	case *[]Upstream:
 		return setSections(p, s)
+	case *[]Sigstore:
+		return setSections(p, s)
 	case *int, *int64:
 		n, err := strconv.ParseInt(s, 10, v.Type().Bits())
 		if err != nil {

@@ -105,6 +105,12 @@ func shown(v any) string {
 			names = append(names, i.Name)
 		}
 		return shown(names)
+	case []config.Sigstore:
+		var names []string
+		for _, i := range v {
+			names = append(names, i.Name)
+		}
+		return shown(names)
 	case []string:
 		if len(v) == 0 {
 			return "empty"

@@ -34,6 +34,7 @@ func (c Config) Validate() error {
 	}
 	c.validateURL(&p)
 	c.Egress.validate(&p)
+	c.Signing.validate(&p)
 	if _, err := c.HTTP.Proxies(); err != nil {
 		p = append(p, err)
 	}

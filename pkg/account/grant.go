@@ -28,6 +28,12 @@ func (a *Accounts) owns(by Principal, pattern, what string) error {
 	return RequireRecent(by, a.now(), what)
 }
 
+// OwnsRecently returns nil where by owns a pattern, "acme/zlib" or "acme/*", and
+// signed in recently, as what says they must have.
+func (a *Accounts) OwnsRecently(by Principal, pattern, what string) error {
+	return a.owns(by, pattern, what)
+}
+
 // mayGive returns nil where by may give a role on a pattern. Where its
 // organisation asks two people for a new owner, a grant is no way around that.
 func (a *Accounts) mayGive(ctx context.Context, by Principal, pattern string, role RoleName) error {

@@ -58,3 +58,6 @@ const (
 	ReportOpen   = store.ReportOpen
 	ReportClosed = store.ReportClosed
 )
+
+// SigningPolicy is whose signatures the packages of a namespace must carry.
+type SigningPolicy = store.SigningPolicy

@@ -75,3 +75,10 @@ func (p Principal) Publication() store.Publication {
 	}
 	return v
 }
+
+// SeesPending reports whether p may see versions of "acme/zlib" that wait for
+// signatures: who publishes there, and may sign them.
+func SeesPending(p Principal, repo string) bool {
+	r := Resource{Repo: repo}
+	return Allowed(p, Publish, r) || Allowed(p, PublishNew, r)
+}

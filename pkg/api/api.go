@@ -36,6 +36,7 @@ type Options struct {
 	Catalog  *catalog.Catalog
 	Accounts *account.Accounts
 	Keys     Keys
+	Signing  Signing
 	Trusted  *account.Trusted // nil: no trusted publishing
 	// Moderator withdraws versions and takes reports; nil: no moderation.
 	Moderator *account.Moderator
@@ -126,6 +127,7 @@ func New(o Options) (http.Handler, error) {
 	s.rights()
 	s.moderation()
 	s.trustedPublishing()
+	s.signing()
 	s.site()
 	if err := s.document(); err != nil {
 		return nil, err

@@ -6,12 +6,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/graph"
+	"github.com/clydepm/clyde-registry/pkg/policy"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
+	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -176,21 +180,27 @@ func (s *server) replies() map[string]any {
 		"resolve":                   Resolution(exampleAnswer),
 		"list-builds":               Builds{Items: []catalog.Build{exampleBuild}, Rules: compat.RulesVersion},
 		"list-dependencies":         Dependencies{Items: []catalog.Dependency{exampleDependency}, Whole: &exampleWhole},
-		"get-signatures": Signatures{State: "verified", Report: json.RawMessage(
-			`{"repo":"acme/zlib","digest":"` + exampleDigest + `","state":"verified","signatures":[],"attestations":[]}`)},
-		"get-readme":        catalog.Readme{Path: "README.md", Raw: "# zlib\n", HTML: "<h2>zlib</h2>\n"},
-		"list-files":        Files{Items: []catalog.File{{Path: "zlib.h", Size: 96_829, Mode: 0o644}}, Total: 1},
-		"publish":           exampleRelease,
-		"yank-version":      yanked,
-		"deprecate-package": deprecated,
-		"whoami":            Identity{ID: "k3v5q2ab", Name: "ci of acme", Scopes: exampleScopes},
-		"list-tokens":       TokenList{[]Token{exampleToken}},
-		"create-token":      secret,
-		"ask-device":        exampleDevice,
-		"poll-device":       secret,
-		"list-keys":         KeyList{[]Key{exampleKey}},
-		"add-key":           exampleKey,
-		"get-registry":      s.wellKnown(),
+		"get-signatures": catalog.Signatures{
+			State: "verified", Report: json.RawMessage(
+				`{"repo":"acme/zlib","digest":"` + exampleDigest + `","state":"verified","signatures":[],"attestations":[]}`),
+			Standing: exampleStanding,
+		},
+		"get-readme":         catalog.Readme{Path: "README.md", Raw: "# zlib\n", HTML: "<h2>zlib</h2>\n"},
+		"list-files":         Files{Items: []catalog.File{{Path: "zlib.h", Size: 96_829, Mode: 0o644}}, Total: 1},
+		"publish":            exampleRelease,
+		"yank-version":       yanked,
+		"deprecate-package":  deprecated,
+		"whoami":             Identity{ID: "k3v5q2ab", Name: "ci of acme", Scopes: exampleScopes},
+		"list-tokens":        TokenList{[]Token{exampleToken}},
+		"create-token":       secret,
+		"ask-device":         exampleDevice,
+		"poll-device":        secret,
+		"list-keys":          KeyList{[]Key{exampleKey}},
+		"add-key":            exampleKey,
+		"get-signing-policy": exampleSigningPolicy,
+		"set-signing-policy": exampleSigningPolicy,
+		"list-trust-roots":   TrustRootList{[]TrustRoot{{Name: "public", Public: true, Ready: true, Digest: exampleDigest}}},
+		"get-registry":       s.wellKnown(),
 		"get-trusted-audience": TrustedAudience{
 			Audience: "registry.example.org",
 			Issuers:  []TrustedIssuer{{Name: "github", URL: account.GitHubIssuer, Kind: "github", Audience: "registry.example.org"}},
@@ -226,7 +236,7 @@ var requests = map[string]any{
 	"report-leaks":   []map[string]string{{"token": "clyde_…", "type": "clyde_token", "url": "https://github.com/acme/zlib/blob/main/.env", "source": "content"}},
 	"update-account": AccountRequest{Name: "Alice"}, "suspend-account": Suspension{Why: "It publishes malware."},
 	"answer-invitation": Answer{Accept: true}, "answer-transfer": Answer{Accept: true}, "confirm-change": Answer{Accept: true},
-	"create-organisation": OrganisationRequest{Name: "acme", Display: "Acme, Inc."}, "set-switches": Switches{SignedOnly: true, Creators: "maintainer"},
+	"create-organisation": OrganisationRequest{Name: "acme", Display: "Acme, Inc."}, "set-signing-policy": SigningPolicyRequest{Policy: examplePolicy}, "set-switches": Switches{SignedOnly: true, Creators: "maintainer"},
 	"set-member": RoleRequest{Role: "owner"}, "invite-member": InviteRequest{Login: "bob", Role: "publisher"}, "create-team": TeamRequest{Name: "release"},
 	"set-build-policy":         exampleBuildPolicy,
 	"claim-namespace":          ClaimRequest{Name: "acme", Organisation: "acme"},
@@ -238,3 +248,32 @@ var requests = map[string]any{
 	"report-package": ReportRequest{Kind: "malware", Version: "1.3.1", Text: exampleReport.Text}, "close-report": ReportDecision{Decision: "Quarantined; its owners are told."},
 	"explain": ExplainRequest{Action: "publish", Resource: "@acme/zlib"},
 }
+
+var exampleStanding = policy.Standing{
+	Verdict: policy.Allowed, Rule: "acme", Matched: []string{"release-workflow"}, Reasons: []policy.Reason{},
+	Signers: []string{"https://github.com/acme/zlib/.github/workflows/release.yml@refs/tags/v1.3.1 (https://token.actions.githubusercontent.com)"},
+	Attestations: []signing.Attested{{
+		Kind: signing.KindProvenance, PredicateType: "https://slsa.dev/provenance/v1", Manifest: digest.Digest(exampleDigest), Layer: digest.Digest(exampleDigest),
+		By:      "https://github.com/acme/zlib/.github/workflows/release.yml@refs/tags/v1.3.1 (https://token.actions.githubusercontent.com)",
+		Builder: "https://github.com/actions/runner/github-hosted", Source: "https://github.com/acme/zlib", Commit: "51b7f2abdade71cd9bb0e7a373ef2610ec6f9daf",
+	}},
+	Policy: digest.Digest(exampleDigest),
+}
+
+const examplePolicy = `apiVersion: clyde.dev/v1
+kind: VerificationPolicy
+trust:
+  - {name: public, tuf: sigstore-public-good}
+policies:
+  - name: acme
+    packages: ["acme/*"]
+    authorities:
+      - name: release-workflow
+        keyless:
+          trust: public
+          identities:
+            - issuer: https://token.actions.githubusercontent.com
+              subjectRegExp: https://github\\.com/acme/[^/]+/\\.github/workflows/release\\.yml@refs/tags/v.*
+`
+
+var exampleSigningPolicy = signingPolicyView(store.SigningPolicy{Namespace: "acme", Policy: examplePolicy, By: "alice", At: exampleTime})

@@ -2,8 +2,8 @@ package api
 
 import (
 	"context"
-	"encoding/json"
-	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -44,20 +44,18 @@ type Builds struct {
 	Rules int             `json:"rules_version" doc:"of the rules by which a build is chosen"`
 }
 
-// Signatures are what verification found about a version.
-type Signatures struct {
-	State   string          `json:"state" enum:"verified,untrusted,unsigned,invalid" doc:"verified: by a key of the namespace; untrusted: by another; invalid: about something else"`
-	Report  json.RawMessage `json:"report" doc:"each signature and what became of it; null where nothing was looked at"`
-	Checked *time.Time      `json:"checked_at,omitempty" doc:"absent where it is not known"`
-}
-
 type (
 	releasesOutput     struct{ Body Releases }
 	releaseOutput      struct{ Body catalog.Release }
 	dependenciesOutput struct{ Body Dependencies }
 	buildsOutput       struct{ Body Builds }
-	signaturesOutput   struct{ Body Signatures }
+	signaturesOutput   struct{ Body catalog.Signatures }
 )
+
+type signatureInput struct {
+	VersionPath
+	Digest string `path:"digest" maxLength:"71" doc:"Digest of the layer." example:"sha256:…"`
+}
 
 type resolveInput struct {
 	PackagePath
@@ -152,10 +150,19 @@ func (s *server) versions() {
 			return nil, err
 		}
 		sig, err := s.Catalog.Signatures(ctx, callOf(ctx).who, ref)
-		if len(sig.Report) == 0 {
-			sig.Report = json.RawMessage("null")
+		return &signaturesOutput{sig}, s.unknown(ctx, ref.Name, err)
+	})
+	add(s, operation{
+		id: "get-signature", method: "GET", path: at + "/versions/{version}/signatures/{digest}", tag: "packages", summary: "Get the bytes of a signature",
+		about: "One signature or attestation as it was pushed, by the digest of its layer in the report: a sigstore bundle, or what cosign signed before there were bundles.", errors: []int{404, 410},
+		content: map[string]any{"application/octet-stream": nil},
+	}, func(ctx context.Context, in *signatureInput) (*rawOutput, error) {
+		ref, err := in.ref()
+		if err != nil {
+			return nil, err
 		}
-		return &signaturesOutput{Signatures{State: sig.State, Report: sig.Report, Checked: moment(sig.Checked)}}, s.unknown(ctx, ref.Name, err)
+		b, err := s.Catalog.SignatureBytes(ctx, callOf(ctx).who, ref, digest.Digest(in.Digest))
+		return &rawOutput{"application/octet-stream", b}, s.unknown(ctx, ref.Name, err)
 	})
 	add(s, operation{
 		id: "get-index", method: "GET", path: base + "/index/{namespace}/{name}.ndjson", tag: "packages", summary: "Get the index of a package",

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/content"
@@ -28,6 +30,9 @@ type Catalog struct {
 	Home func(ctx context.Context, namespace string) (host, prefix string)
 	Log  *slog.Logger
 	Now  func() time.Time
+	// Blob returns the bytes of a blob of the registry, at most limit of them;
+	// what is larger is clyde.ErrTooLarge.
+	Blob func(ctx context.Context, repo string, d digest.Digest, limit int64) ([]byte, error)
 	// Changed is told of a package whose owner changed something, so that the
 	// search engine learns of it before the answer goes out.
 	Changed func(ctx context.Context, repo string) error
@@ -47,14 +52,21 @@ func notFound(name clyde.Name) error {
 // see returns the package if p may see it.
 func (c *Catalog) see(ctx context.Context, p account.Principal, name clyde.Name) (store.Package, error) {
 	row, err := c.DB.Package(ctx, name.Repo())
-	if errors.Is(err, clyde.ErrNotFound) || err == nil && !c.visible(p, row) {
+	if errors.Is(err, clyde.ErrNotFound) || err == nil && !c.visible(ctx, p, row) {
 		return store.Package{}, notFound(name)
 	}
 	return row, err
 }
 
-func (c *Catalog) visible(p account.Principal, row store.Package) bool {
-	return account.Allowed(p, account.Pull, account.Resource{Repo: row.Repo, Private: row.Private})
+func (c *Catalog) visible(ctx context.Context, p account.Principal, row store.Package) bool {
+	if !account.Allowed(p, account.Pull, account.Resource{Repo: row.Repo, Private: row.Private}) {
+		return false
+	}
+	if row.Versions > 0 || row.Latest != "" || account.SeesPending(p, row.Repo) {
+		return true
+	}
+	waits, err := c.DB.AnyWaits(ctx, row.Repo)
+	return err == nil && !waits // else there is nothing of it but what waits for signatures
 }
 
 // view is a package as it is shown, from its row alone.
@@ -117,6 +129,9 @@ func (c *Catalog) Package(ctx context.Context, p account.Principal, name clyde.N
 		return Package{}, err
 	}
 	if out.Pulls, err = c.totals(ctx, row.Repo, ""); err != nil {
+		return Package{}, err
+	}
+	if out.Pending, err = c.pending(ctx, p, row.Repo); err != nil {
 		return Package{}, err
 	}
 	if row.Latest == "" {
@@ -190,6 +205,11 @@ func (c *Catalog) row(ctx context.Context, p account.Principal, ref Ref) (store.
 	version := ref.Version
 	if version == "" || version == "latest" {
 		if version = pkg.Latest; version == "" {
+			if waiting, err := c.pending(ctx, p, pkg.Repo); err != nil {
+				return store.Release{}, err
+			} else if len(waiting) > 0 {
+				return c.row(ctx, p, Ref{Name: ref.Name, Version: waiting[0]})
+			}
 			if m, err := c.DB.Withdrawn(ctx, pkg.Repo, ""); err != nil {
 				return store.Release{}, err
 			} else if m != nil {
@@ -203,7 +223,7 @@ func (c *Catalog) row(ctx context.Context, p account.Principal, ref Ref) (store.
 		return store.Release{}, err
 	}
 	r, err := c.DB.ReleaseByVersion(ctx, pkg.Repo, v.Canonical())
-	if errors.Is(err, clyde.ErrNotFound) {
+	if errors.Is(err, clyde.ErrNotFound) || err == nil && r.State == store.StatePending && !account.SeesPending(p, pkg.Repo) {
 		return store.Release{}, c.tombstone(ctx, p, ref, clyde.Errorf(clyde.ErrNotFound, "%s has no version %s; the latest is %s", ref.Name, version, pkg.Latest).
 			WithCode("version_unknown").Fix("List the versions: clyde versions %s.", ref.Name))
 	}
@@ -226,6 +246,9 @@ func (c *Catalog) Release(ctx context.Context, p account.Principal, ref Ref) (Re
 	if out.Pulls, err = c.totals(ctx, r.Repo, r.Version); err != nil {
 		return Release{}, err
 	}
+	if err := c.stand(ctx, &out, r); err != nil {
+		return Release{}, err
+	}
 	out.Requires, err = c.dependencies(ctx, p, r)
 	return out, err
 }
@@ -240,9 +263,11 @@ func (c *Catalog) Versions(ctx context.Context, p account.Principal, name clyde.
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Release, len(rs))
-	for i, r := range rs {
-		out[i] = c.release(ctx, name, r)
+	out := make([]Release, 0, len(rs))
+	for _, r := range rs {
+		if r.State != store.StatePending || account.SeesPending(p, row.Repo) {
+			out = append(out, c.release(ctx, name, r))
+		}
 	}
 	return c.withdrawals(ctx, name, out)
 }
@@ -291,13 +316,4 @@ func (c *Catalog) Pick(ctx context.Context, p account.Principal, name clyde.Name
 func (c *Catalog) Manifest(ctx context.Context, p account.Principal, ref Ref) ([]byte, error) {
 	r, err := c.row(ctx, p, ref)
 	return r.ConfigYAML, err
-}
-
-// Signatures returns what verification found when something last arrived.
-func (c *Catalog) Signatures(ctx context.Context, p account.Principal, ref Ref) (Signatures, error) {
-	r, err := c.row(ctx, p, ref)
-	if err != nil {
-		return Signatures{}, err
-	}
-	return Signatures{State: r.Signed, Report: r.Report, Checked: r.Checked}, nil
 }

@@ -202,7 +202,7 @@ func (c *Catalog) shown(ctx context.Context, p account.Principal, reqs []store.R
 	}
 	out := make(map[string]store.Package, len(rows))
 	for _, r := range rows {
-		if c.visible(p, r) {
+		if c.visible(ctx, p, r) {
 			out[r.Repo] = r
 		}
 	}

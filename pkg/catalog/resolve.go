@@ -61,7 +61,7 @@ func (c *Catalog) known(ctx context.Context, p account.Principal, name clyde.Nam
 		k = &known{version: version, row: row}
 		c.shelf.Put(repo, k, knownCost)
 	}
-	if k.row.Repo == "" || !c.visible(p, k.row) {
+	if k.row.Repo == "" || !c.visible(ctx, p, k.row) {
 		return nil, notFound(name)
 	}
 	k.once.Do(func() {

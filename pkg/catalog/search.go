@@ -81,7 +81,7 @@ func (c *Catalog) rows(ctx context.Context, p account.Principal, keys []string) 
 	}
 	out := make(map[string]Package, len(rows))
 	for _, row := range rows {
-		if !c.visible(p, row) {
+		if !c.visible(ctx, p, row) {
 			continue
 		}
 		if out[row.Repo], err = c.show(ctx, p, row); err != nil {
@@ -122,7 +122,7 @@ func (c *Catalog) Candidates(ctx context.Context, p account.Principal, base stri
 	}
 	out := []Package{}
 	for _, row := range rows {
-		if !c.visible(p, row) {
+		if !c.visible(ctx, p, row) {
 			continue
 		}
 		pkg, err := c.show(ctx, p, row)

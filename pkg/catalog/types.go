@@ -12,6 +12,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/graph"
 	"github.com/clydepm/clyde-registry/pkg/index"
+	"github.com/clydepm/clyde-registry/pkg/policy"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
@@ -38,6 +39,7 @@ type Package struct {
 	Deprecated  string        `json:"deprecated,omitempty" doc:"message; empty when not deprecated"`
 	ReplacedBy  string        `json:"replaced_by,omitempty"`
 	Versions    int           `json:"versions" doc:"how many"`
+	Pending     []string      `json:"pending,omitempty" doc:"versions that wait for signatures, highest first; only for those who publish here, and where one package is asked for"`
 	Dependents  int           `json:"dependents" doc:"packages whose latest version requires this one"`
 	Downloads   int64         `json:"downloads" doc:"pulls by people, all versions"`
 	Pulls       *store.Totals `json:"pulls,omitempty" doc:"all pulls, by who; only where one package is asked for"`
@@ -61,10 +63,15 @@ type Release struct {
 	Publisher       string          `json:"publisher"`
 	PublishedBy     *PublishedBy    `json:"published_by,omitempty" doc:"how it was published; only where one version is asked for, and known"`
 	Signed          string          `json:"signed" enum:"verified,untrusted,unsigned,invalid"`
-	Signer          string          `json:"signer,omitempty" doc:"name and fingerprint of the key that verified"`
+	Signer          string          `json:"signer,omitempty" doc:"who signed, where that is verified: name and fingerprint of a key, or subject and issuer of an identity"`
+	Signers         []string        `json:"signers,omitempty" doc:"all who signed, where that is verified; only where one version is asked for"`
+	Policy          string          `json:"policy,omitempty" enum:"allow,warn,deny" doc:"what the namespace's signing policy makes of it; absent where it has none"`
+	Missing         []policy.Reason `json:"missing,omitempty" doc:"of a pending version: what it waits for"`
+	Provenance      []Attested      `json:"provenance,omitempty" doc:"how it was built, as somebody who counts attests; only where one version is asked for"`
+	SBOM            []Attested      `json:"sbom,omitempty" doc:"what is in it, likewise"`
 	Yanked          *store.Yank     `json:"yanked,omitempty"`
 	Withdrawn       *Withdrawal     `json:"withdrawn,omitempty" doc:"what administrators decided: the version cannot be had; only in the list of versions, for the version itself is 410"`
-	State           string          `json:"state" enum:"visible,conflict,gone,quarantined,removed,erased"`
+	State           string          `json:"state" enum:"visible,pending,conflict,gone,quarantined,removed,erased" doc:"pending: it waits for signatures that its namespace asks for, and only those who publish there see it"`
 	Downloads       int64           `json:"downloads" doc:"pulls by people"`
 	Pulls           *store.Totals   `json:"pulls,omitempty" doc:"all pulls, by who; only where one version is asked for"`
 	PURL            string          `json:"purl"`
@@ -154,13 +161,6 @@ type Readme struct {
 	Path string `json:"path"`
 	Raw  string `json:"raw"`
 	HTML string `json:"html" doc:"sanitised"`
-}
-
-// Signatures is what verification found, for one release.
-type Signatures struct {
-	State   string          `json:"state" enum:"verified,untrusted,unsigned,invalid"`
-	Report  json.RawMessage `json:"report"`
-	Checked time.Time       `json:"checked_at"`
 }
 
 // YankRequest withdraws a version, or with Yanked false brings it back.

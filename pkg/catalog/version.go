@@ -132,7 +132,7 @@ func (c *Catalog) dependencies(ctx context.Context, p account.Principal, r store
 	}
 	known := map[string]bool{}
 	for _, row := range rows {
-		known[row.Repo] = c.visible(p, row)
+		known[row.Repo] = c.visible(ctx, p, row)
 	}
 	out := make([]Dependency, len(reqs))
 	for i, q := range reqs {

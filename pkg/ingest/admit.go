@@ -161,7 +161,10 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 	if spec == nil {
 		return ad, nil
 	}
-	err = a.soleSpelling(ctx, p.Repo)
+	err = a.hold(ctx, p.Repo, spec, &ad.Commit)
+	if err == nil {
+		err = a.soleSpelling(ctx, p.Repo)
+	}
 	if err == nil {
 		err = a.firstAccess(ctx, p, spec)
 	}

@@ -4,21 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/content"
 	"github.com/clydepm/clyde-registry/pkg/index"
 	"github.com/clydepm/clyde-registry/pkg/keylock"
+	"github.com/clydepm/clyde-registry/pkg/policy"
 	"github.com/clydepm/clyde-registry/pkg/recent"
-	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
 	"github.com/clydepm/clyde-registry/pkg/upstream"
 )
@@ -30,6 +28,7 @@ type Ingest struct {
 	Source  artifact.Source // *Sources where there are Upstreams
 	Content *content.Store
 	Engine  index.Engine
+	Trusts  *policy.Trusts // sigstores whose certificates count; nil: none
 	Log     *slog.Logger
 	Now     func() time.Time
 
@@ -103,7 +102,7 @@ func (in *Ingest) applyPush(ctx context.Context, from *upstream.Registry, ev cly
 	}
 	switch {
 	case m.ArtifactType == artifact.TypePackage && ev.Tag != "":
-		return true, in.applyRelease(ctx, from, ev, dgst, payload)
+		return true, in.applyRelease(ctx, from, ev, dgst, payload, nil)
 	case m.ArtifactType == artifact.TypeBuild && ev.Tag != "":
 		return in.applyBuild(ctx, from, ev, dgst, payload)
 	case m.Subject != nil:
@@ -112,8 +111,9 @@ func (in *Ingest) applyPush(ctx context.Context, from *upstream.Registry, ev cly
 	return false, nil
 }
 
-// applyRelease saves one version and what follows from it.
-func (in *Ingest) applyRelease(ctx context.Context, from *upstream.Registry, ev clyde.Event, dgst digest.Digest, payload []byte) error {
+// applyRelease saves one version and what follows from it. f is what its
+// signatures amount to, nil where that is to be found out.
+func (in *Ingest) applyRelease(ctx context.Context, from *upstream.Registry, ev clyde.Event, dgst digest.Digest, payload []byte, f *finding) error {
 	name, err := clyde.ParseRepo(ev.Repo)
 	if err != nil {
 		return err
@@ -155,23 +155,24 @@ func (in *Ingest) applyRelease(ctx context.Context, from *upstream.Registry, ev 
 	if err != nil {
 		return err
 	}
-	report, err := in.verify(ctx, name, ev.Tag, dgst, int64(len(payload)))
-	if err != nil {
-		return err
+	if f == nil {
+		if f, err = in.verify(ctx, name, ev.Tag, dgst, int64(len(payload))); err != nil {
+			return err
+		}
 	}
 	view, err := json.Marshal(spec.View())
-	if err != nil {
-		return err
-	}
-	reportJSON, err := json.Marshal(report)
 	if err != nil {
 		return err
 	}
 	r := store.Release{
 		Repo: ev.Repo, VersionKey: key, Version: ev.Tag, Digest: dgst.String(), Manifest: view, ConfigYAML: config, OCIManifest: payload,
 		Size: pm.Config.Size, Source: pm.Source.Digest.String(), SourceType: pm.Source.MediaType, SourceSize: pm.Source.Size,
-		Headers: info.Headers, Published: claim.Committed, Publisher: claim.Actor, Signed: string(report.State), Report: reportJSON, State: "visible",
-		Signer: report.Signer(), Checked: in.Now().UTC(), Upstream: spec.UpstreamVersion,
+		Headers: info.Headers, Published: claim.Committed, Publisher: claim.Actor, Signed: string(f.report.State), Report: f.reportJSON, State: "visible",
+		Signer: f.report.Signer(), Checked: in.Now().UTC(), Upstream: spec.UpstreamVersion, Standing: f.stored,
+	}
+	held, err := in.release(ctx, &r, f.free)
+	if err != nil {
+		return err
 	}
 	for _, l := range pm.Layers {
 		r.Size += l.Size
@@ -180,9 +181,12 @@ func (in *Ingest) applyRelease(ctx context.Context, from *upstream.Registry, ev 
 		r.Readme = pm.Readme.Digest.String()
 	}
 	reqs := requirements(r, spec)
-	shown := r
+	shown := r // joined when it is read; the row says what the registry holds
+	if held {
+		shown.State = store.StatePending
+	}
 	if state != "" {
-		shown.State = state // joined when it is read; the row says what the registry holds
+		shown.State = state
 	}
 	p, err := in.packageRow(ctx, name, shown, spec, info)
 	if err != nil {
@@ -192,8 +196,8 @@ func (in *Ingest) applyRelease(ctx context.Context, from *upstream.Registry, ev 
 	// Asked of the feed, not of the row: after a reindex all rows are new.
 	if ok, err := in.DB.Announced(ctx, name.String(), r.Version, r.Digest); err != nil {
 		return err
-	} else if !ok {
-		change = store.Change{Time: claim.Committed, Type: "version.published", Package: name.String(), Version: r.Version, Digest: r.Digest, Actor: claim.Actor}
+	} else if !ok && !held {
+		change = store.Change{Time: r.Published, Type: "version.published", Package: name.String(), Version: r.Version, Digest: r.Digest, Actor: claim.Actor}
 	}
 	targets, err := in.targets(ctx, ev.Repo)
 	if err != nil {
@@ -201,6 +205,11 @@ func (in *Ingest) applyRelease(ctx context.Context, from *upstream.Registry, ev 
 	}
 	if err := in.DB.SaveRelease(ctx, p, r, reqs, change); err != nil {
 		return err
+	}
+	if r.Free {
+		if err := in.announceBuilds(ctx, name, r); err != nil {
+			return err
+		}
 	}
 	return in.refreshAll(ctx, ev.Repo, targets)
 }
@@ -227,150 +236,6 @@ func (in *Ingest) derive(ctx context.Context, repo string, dgst digest.Digest, p
 	}
 	defer r.Close()
 	return in.Content.Derive(ctx, dgst.String(), r, o)
-}
-
-// verify looks at every signature of the manifest with the namespace's keys.
-func (in *Ingest) verify(ctx context.Context, name clyde.Name, version string, dgst digest.Digest, size int64) (*signing.Report, error) {
-	rows, err := in.DB.Keys(ctx, name.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	var keys []signing.Key
-	for _, k := range rows {
-		if !k.Revoked.IsZero() {
-			continue
-		}
-		key, err := signing.ParsePublicKey([]byte(k.PEM))
-		if err != nil {
-			return nil, fmt.Errorf("key %s of %s: %w", k.Fingerprint, k.Namespace, err)
-		}
-		key.Name = k.Name
-		keys = append(keys, key)
-	}
-	return signing.Verify(ctx, in.Source, signing.Subject{
-		Repo: name.Repo(), Name: name, Version: version, Digest: dgst, MediaType: ocispec.MediaTypeImageManifest, Size: size,
-	}, keys, signing.Limits{})
-}
-
-// reverify looks again at the signatures of one stored manifest, and reports
-// whether they amount to something else than before.
-func (in *Ingest) reverify(ctx context.Context, repo, subject, actor string) (changed bool, err error) {
-	r, err := in.DB.ReleaseByDigest(ctx, repo, subject)
-	if errors.Is(err, clyde.ErrNotFound) {
-		return false, nil // staged, or no package: its release is verified when it appears
-	}
-	if err != nil {
-		return false, err
-	}
-	name, err := clyde.ParseRepo(repo)
-	if err != nil {
-		return false, err
-	}
-	report, err := in.verify(ctx, name, r.Version, digest.Digest(r.Digest), int64(len(r.OCIManifest)))
-	if err != nil {
-		return false, err
-	}
-	raw, err := json.Marshal(report)
-	if err != nil {
-		return false, err
-	}
-	now := in.Now().UTC()
-	if string(raw) == string(r.Report) {
-		return false, in.DB.SetChecked(ctx, repo, r.VersionKey, report.Signer(), now)
-	}
-	change := store.Change{Time: now, Type: changeType(r.Report, report), Package: name.String(), Version: r.Version, Digest: r.Digest, Actor: actor}
-	v := store.Verification{Signed: string(report.State), Report: raw, Signer: report.Signer(), Checked: now}
-	p, err := in.DB.Package(ctx, repo)
-	if err != nil {
-		return false, err
-	}
-	var row *store.Package
-	if p.Latest == r.Version {
-		p.Signed = string(report.State)
-		row = &p
-	}
-	if err := in.DB.SaveVerification(ctx, repo, r.VersionKey, v, row, change); err != nil {
-		return false, err
-	}
-	return true, in.Refresh(ctx, repo)
-}
-
-// changeType says whether signatures came, or what they are worth changed: a
-// key was registered or revoked, a signature went.
-func changeType(before []byte, after *signing.Report) string {
-	var was signing.Report
-	if err := json.Unmarshal(before, &was); err == nil &&
-		len(was.Signatures)+len(was.Attestations) >= len(after.Signatures)+len(after.Attestations) {
-		return "signature.changed"
-	}
-	return "signature.added"
-}
-
-// ReverifyNamespace looks again at every release of a namespace, for when its
-// keys changed.
-func (in *Ingest) ReverifyNamespace(ctx context.Context, namespace string) error {
-	after := namespace + "/"
-	for {
-		ps, err := in.DB.Packages(ctx, after, 100)
-		if err != nil {
-			return err
-		}
-		for _, p := range ps {
-			if p.Name.Namespace != namespace {
-				return nil
-			}
-			rs, err := in.DB.Releases(ctx, p.Repo)
-			if err != nil {
-				return err
-			}
-			for _, r := range rs {
-				if _, err := in.reverifyLocked(ctx, p.Repo, r.Digest); err != nil {
-					return err
-				}
-			}
-		}
-		if len(ps) < 100 {
-			return nil
-		}
-		after = ps[len(ps)-1].Repo
-	}
-}
-
-// reverifyLocked is reverify for callers that do not hold the repository.
-func (in *Ingest) reverifyLocked(ctx context.Context, repo, subject string) (changed bool, err error) {
-	release, err := in.hold(ctx, repo)
-	if err != nil {
-		return false, err
-	}
-	defer release()
-	return in.reverify(ctx, repo, subject, "")
-}
-
-// applyDelete re-reads what a deletion may have taken away. A version that was
-// once visible keeps its row: only its signatures may have changed.
-// Whether one is gone from a foreign registry is for the sweep to find; here it
-// is asked for the first time.
-func (in *Ingest) applyDelete(ctx context.Context, from *upstream.Registry, ev clyde.Event) (changed bool, err error) {
-	if subject := Refers(ev.Tag); subject != "" {
-		return in.reverify(ctx, ev.Repo, subject, ev.Actor)
-	}
-	rs, err := in.DB.Releases(ctx, ev.Repo)
-	if err != nil {
-		return false, err
-	}
-	for _, r := range rs {
-		if from != nil && r.State == "visible" {
-			if _, err := in.missing(ctx, from, r); err != nil {
-				return changed, err
-			}
-		}
-		c, err := in.reverify(ctx, ev.Repo, r.Digest, ev.Actor)
-		if err != nil {
-			return changed, err
-		}
-		changed = changed || c
-	}
-	return changed, nil
 }
 
 // requirements lists the edges of one version, by kind and name.
@@ -401,7 +266,7 @@ func (in *Ingest) packageRow(ctx context.Context, name clyde.Name, r store.Relea
 	}
 	rs = slices.DeleteFunc(rs, func(o store.Release) bool { return o.VersionKey == r.VersionKey })
 	rs = append(rs, r)
-	p := store.Package{Repo: r.Repo, Name: name, Versions: len(rs), Created: r.Published, Updated: r.Published}
+	p := store.Package{Repo: r.Repo, Name: name, Versions: countShown(rs), Created: r.Published, Updated: r.Published}
 	for _, o := range rs {
 		if o.Published.Before(p.Created) {
 			p.Created = o.Published

@@ -180,7 +180,7 @@ func TestSignatureStates(t *testing.T) {
 			t.Errorf("search finds %d that are %s, %v", res.Total, want, err)
 		}
 	}
-	key := func(s *signing.KeySigner) store.Key {
+	key := func(s *keyPair) store.Key {
 		return store.Key{Namespace: "acme", Name: "release", PEM: string(s.Key().PEM), Fingerprint: s.Key().Fingerprint, By: "admin"}
 	}
 	ours, other := w.signer(), w.signer()

@@ -299,14 +299,48 @@ func (in *Ingest) applyBuild(ctx context.Context, from *upstream.Registry, ev cl
 	if err != nil {
 		return false, err
 	}
-	var change store.Change
-	if ok, err := in.DB.BuildAnnounced(ctx, name.String(), row.Digest); err != nil {
+	waits, err := in.DB.Waits(ctx, ev.Repo, row.Digest)
+	if err != nil {
 		return false, err
-	} else if !ok {
-		change = store.Change{Time: claim.Committed, Type: "build.added", Package: name.String(), Version: b.claim.Version, Digest: row.Digest, Actor: claim.Actor}
+	}
+	var change store.Change
+	if waits == nil { // else when everybody may see the version
+		if change, err = in.buildChange(ctx, name, row, b.claim.Version); err != nil {
+			return false, err
+		}
 	}
 	if err := in.DB.SaveBuild(ctx, row, change); err != nil {
 		return false, err
 	}
 	return true, in.Refresh(ctx, ev.Repo)
+}
+
+// buildChange is the feed's entry about a build, empty where it has one.
+func (in *Ingest) buildChange(ctx context.Context, name clyde.Name, b store.Build, version string) (store.Change, error) {
+	ok, err := in.DB.BuildAnnounced(ctx, name.String(), b.Digest)
+	if err != nil || ok {
+		return store.Change{}, err
+	}
+	return store.Change{Time: b.Attached, Type: "build.added", Package: name.String(), Version: version, Digest: b.Digest, Actor: b.Actor}, nil
+}
+
+// announceBuilds tells of the builds that came while their version waited.
+func (in *Ingest) announceBuilds(ctx context.Context, name clyde.Name, r store.Release) error {
+	builds, err := in.DB.Builds(ctx, r.Repo, r.VersionKey)
+	if err != nil {
+		return err
+	}
+	for _, b := range builds {
+		change, err := in.buildChange(ctx, name, b, r.Version)
+		if err != nil {
+			return err
+		}
+		if change.Type != "" {
+			change.Time = r.Published
+			if err := in.DB.SaveBuild(ctx, b, change); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -209,18 +209,19 @@ func (in *Ingest) settle(ctx context.Context, repo string) (bool, error) {
 		return false, err
 	}
 	latest, ok := Latest(rs)
+	shown := countShown(rs)
 	if !ok {
-		if p.Latest == "" && len(p.Doc) == 0 && len(rs) == p.Versions {
+		if p.Latest == "" && len(p.Doc) == 0 && shown == p.Versions {
 			return false, nil
 		}
 		// Nothing of it is shown any more, so nobody finds it either.
-		p.Latest, p.Signed, p.Doc, p.Versions = "", "", nil, len(rs)
+		p.Latest, p.Signed, p.Doc, p.Versions = "", "", nil, shown
 		return true, in.DB.SavePackage(ctx, p)
 	}
-	if latest.Version == p.Latest && latest.Signed == p.Signed && len(rs) == p.Versions && len(p.Doc) > 0 {
+	if latest.Version == p.Latest && latest.Signed == p.Signed && shown == p.Versions && len(p.Doc) > 0 {
 		return false, nil
 	}
-	p.Latest, p.Signed, p.Updated, p.Versions = latest.Version, latest.Signed, latest.Published, len(rs)
+	p.Latest, p.Signed, p.Updated, p.Versions = latest.Version, latest.Signed, latest.Published, shown
 	if err := in.redocument(ctx, &p, latest); err != nil {
 		return false, err
 	}

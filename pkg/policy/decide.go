@@ -2,7 +2,6 @@ package policy
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,8 +60,8 @@ func Codes() []struct {
 
 // Reason is one thing that is not in order.
 type Reason struct {
-	Code Code   `json:"code"`
-	Text string `json:"text"` // a sentence without its full stop
+	Code Code   `json:"code" doc:"for programs: unsigned, untrusted, invalid, threshold, attestation_missing, revoked, out_of_time, no_rule, signer_changed, unchecked"`
+	Text string `json:"text" doc:"for people, a sentence without its full stop"` // a sentence without its full stop
 }
 
 // Decision is a verdict with all that led to it.
@@ -215,10 +214,16 @@ func (p *Policy) apply(ctx context.Context, src signing.Source, sub signing.Subj
 	}
 	d.Report = rep
 	signed := map[string][]string{} // signers by authority
-	for _, res := range rep.Signatures {
-		for _, name := range p.counting(rule, res, now, d) {
-			signed[name] = append(signed[name], Signer(res))
+	for i := range rep.Signatures {
+		for _, name := range p.counting(rule, &rep.Signatures[i], now, d) {
+			signed[name] = append(signed[name], rep.Signatures[i].Who())
 		}
+	}
+	for i := range rep.Attestations {
+		p.counting(rule, &rep.Attestations[i], now, &Decision{}) // what is wrong with others is no reason
+	}
+	if rep.State == signing.StateVerified && len(signed) == 0 {
+		rep.State = signing.StateUntrusted // by whom, is no longer asked for
 	}
 	for name, who := range signed {
 		d.Matched = append(d.Matched, name)
@@ -284,16 +289,26 @@ func names(rule *Rule) string {
 }
 
 // counting returns the authorities of rule for which a verified result counts:
-// it is not revoked, and it was made when they count.
-func (p *Policy) counting(rule *Rule, res signing.SignatureResult, now time.Time, d *Decision) []string {
+// it is not revoked, and it was made when they count. One that counts for none is
+// verified no longer, and says why.
+func (p *Policy) counting(rule *Rule, res *signing.SignatureResult, now time.Time, d *Decision) (out []string) {
 	if res.State != signing.StateVerified {
 		return nil
 	}
+	before := len(d.discounted)
+	defer func() {
+		if len(out) > 0 {
+			return
+		}
+		res.State = signing.StateUntrusted
+		if len(d.discounted) > before {
+			res.Reason = d.discounted[before].Text
+		}
+	}()
 	if why := p.revoked(res); why != "" {
-		d.discount(RevokedPackage, "the signature by %s counts no more: %s", Signer(res), why)
+		d.discount(RevokedPackage, "the signature by %s counts no more: %s", res.Who(), why)
 		return nil
 	}
-	var out []string
 	for _, name := range res.Authorities {
 		a := rule.authority(name)
 		if a == nil {
@@ -329,7 +344,7 @@ func (w Window) holds(times []time.Time, now time.Time) (time.Time, bool) {
 }
 
 // revoked says why a result counts no more, or "".
-func (p *Policy) revoked(res signing.SignatureResult) string {
+func (p *Policy) revoked(res *signing.SignatureResult) string {
 	for _, r := range p.Revoked {
 		if r.KeyFingerprint != "" && r.KeyFingerprint == res.KeyFingerprint {
 			return "the key is revoked"
@@ -341,15 +356,6 @@ func (p *Policy) revoked(res signing.SignatureResult) string {
 		}
 	}
 	return ""
-}
-
-// Signer names who made a verified signature, so that it can be recognised: a
-// key by its fingerprint, an identity by its subject and issuer.
-func Signer(res signing.SignatureResult) string {
-	if res.Certificate != nil {
-		return res.Certificate.Subject + " (" + res.Certificate.Issuer + ")"
-	}
-	return "key " + res.KeyFingerprint
 }
 
 // distinct returns how many authorities can each be given a signer of their
@@ -381,41 +387,20 @@ func distinct(signed map[string][]string) int {
 
 // attested reports whether a required attestation is there.
 func (p *Policy) attested(rule *Rule, want AttestationRule, now time.Time, d *Decision) bool {
-	quiet := &Decision{} // what is wrong with others is no reason
-	for _, res := range d.Report.Attestations {
+	quiet := &Decision{}
+	for i := range d.Report.Attestations {
+		res := &d.Report.Attestations[i]
 		if res.PredicateType != want.PredicateType {
 			continue
 		}
 		for _, name := range p.counting(rule, res, now, quiet) {
 			if (len(want.Authorities) == 0 || slices.Contains(want.Authorities, name)) &&
-				(len(want.Builder) == 0 || slices.Contains(want.Builder, builder(res.Statement))) {
+				(len(want.Builder) == 0 || slices.Contains(want.Builder, signing.Describe(*res).Builder)) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// builder reads who built, out of SLSA provenance of either version.
-func builder(statement []byte) string {
-	type id struct {
-		ID string `json:"id"`
-	}
-	var s struct {
-		Predicate struct {
-			RunDetails struct {
-				Builder id `json:"builder"`
-			} `json:"runDetails"`
-			Builder id `json:"builder"`
-		} `json:"predicate"`
-	}
-	if err := json.Unmarshal(statement, &s); err != nil {
-		return ""
-	}
-	if s.Predicate.RunDetails.Builder.ID != "" {
-		return s.Predicate.RunDetails.Builder.ID
-	}
-	return s.Predicate.Builder.ID
 }
 
 // Of makes the policy that authorities given by hand amount to: one of them

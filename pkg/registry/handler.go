@@ -96,12 +96,12 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error
 			return err
 		}
 		if c.kind == kindTags {
-			if err := r.available(req.Context(), c.repo, ""); err != nil {
+			if err := r.available(req.Context(), c.p, c.repo, ""); err != nil {
 				return err
 			}
 			return r.getTags(w, req, c)
 		}
-		if err := r.available(req.Context(), c.repo, c.ref); err != nil {
+		if err := r.available(req.Context(), c.p, c.repo, c.ref); err != nil {
 			return err
 		}
 		return r.getReferrers(w, req, c)
@@ -118,12 +118,12 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error
 			}
 		}
 		if c.kind == kindManifest {
-			if err := r.refAvailable(req.Context(), c.repo, c.ref); err != nil {
+			if err := r.refAvailable(req.Context(), c.p, c.repo, c.ref); err != nil {
 				return err
 			}
 			return r.getManifest(w, req, c)
 		}
-		if err := r.blobAvailable(req.Context(), c.repo, digest.Digest(c.ref)); err != nil {
+		if err := r.blobAvailable(req.Context(), c.p, c.repo, digest.Digest(c.ref)); err != nil {
 			return err
 		}
 		return r.getBlob(w, req, c)

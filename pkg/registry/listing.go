@@ -60,7 +60,7 @@ func (r *Registry) getTags(w http.ResponseWriter, req *http.Request, c call) err
 	if err != nil {
 		return err
 	}
-	tags, err := r.shownTags(req.Context(), c.repo, last, n+1)
+	tags, err := r.shownTags(req.Context(), c.p, c.repo, last, n+1)
 	if err != nil {
 		return err
 	}

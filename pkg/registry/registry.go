@@ -58,6 +58,9 @@ type DB interface {
 	DeleteManifest(ctx context.Context, repo, digest string, ev clyde.Event) error
 	Withdrawn(ctx context.Context, repo, digest string) (*store.Moderation, error)
 	WithdrawnBlob(ctx context.Context, repo, digest string) (*store.Moderation, error)
+	AnyWaits(ctx context.Context, repo string) (bool, error)
+	Waits(ctx context.Context, repo, digest string) (*store.Held, error)
+	BlobWaits(ctx context.Context, repo, digest string) (*store.Held, error)
 	Moderation(ctx context.Context, repo, key string) (store.Moderation, error)
 	BlobRepos(ctx context.Context, digest string) ([]string, error)
 	Lock(ctx context.Context, name string) (unlock func(), err error)

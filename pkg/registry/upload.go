@@ -116,7 +116,7 @@ func (r *Registry) mount(ctx context.Context, c call, from string, d digest.Dige
 	if ok, err := r.disk.HasBlob(from, d); err != nil || !ok {
 		return false, err
 	}
-	if r.blobAvailable(ctx, from, d) != nil {
+	if r.blobAvailable(ctx, c.p, from, d) != nil {
 		return false, nil // withdrawn there
 	}
 	f, _, err := r.disk.OpenBlob(d)

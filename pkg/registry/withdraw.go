@@ -17,52 +17,78 @@ import (
 var _ ingest.Eraser = (*Registry)(nil)
 
 // available returns clyde.ErrGone where an administrator withdrew the manifest,
-// what it refers to, or the package. Only requests are asked: the indexer and
-// the sweep read what is kept.
-func (r *Registry) available(ctx context.Context, repo, digest string) error {
+// what it refers to, or the package; and what is said of one that is not there
+// where it waits for signatures, but to its publishers. Only requests are asked:
+// the indexer and the sweep read what is kept.
+func (r *Registry) available(ctx context.Context, p account.Principal, repo, digest string) error {
 	m, err := r.o.DB.Withdrawn(ctx, repo, digest)
-	if err != nil || m == nil {
+	if err != nil {
 		return err
 	}
-	return account.Withdrawn(*m)
+	if m != nil {
+		return account.Withdrawn(*m)
+	}
+	h, err := r.o.DB.Waits(ctx, repo, digest)
+	if err != nil || h == nil || account.SeesPending(p, repo) {
+		return err
+	}
+	return manifestUnknown(repo, digest)
 }
 
 // refAvailable is available for what ref means: a digest, a tag, or a tag that
 // names what it refers to.
-func (r *Registry) refAvailable(ctx context.Context, repo, ref string) error {
+func (r *Registry) refAvailable(ctx context.Context, p account.Principal, repo, ref string) error {
 	if subject := ingest.Refers(ref); subject != "" {
-		return r.available(ctx, repo, subject)
+		return r.available(ctx, p, repo, subject)
 	}
 	if isDigest(ref) {
-		return r.available(ctx, repo, ref)
+		return r.available(ctx, p, repo, ref)
 	}
 	// The tag of an erased version is gone, and its claim says what it was.
 	v, err := clyde.ParseVersion(ref)
 	if err != nil {
-		return r.available(ctx, repo, "")
+		return r.available(ctx, p, repo, "")
 	}
 	m, err := r.o.DB.Moderation(ctx, repo, v.Canonical())
-	if errors.Is(err, clyde.ErrNotFound) {
-		return nil
+	switch {
+	case err == nil:
+		return account.Withdrawn(m)
+	case !errors.Is(err, clyde.ErrNotFound):
+		return err
 	}
+	if ok, err := r.o.DB.AnyWaits(ctx, repo); err != nil || !ok {
+		return err
+	}
+	d, _, err := r.resolve(ctx, repo, ref)
 	if err != nil {
 		return err
 	}
-	return account.Withdrawn(m)
+	err = r.available(ctx, p, repo, d.String())
+	if errors.Is(err, clyde.ErrNotFound) && !errors.Is(err, clyde.ErrGone) {
+		return manifestUnknown(repo, ref) // the digest is nobody's business
+	}
+	return err
 }
 
 // blobAvailable is available for a blob: one that a version names which is not
 // withdrawn stays readable.
-func (r *Registry) blobAvailable(ctx context.Context, repo string, d digest.Digest) error {
+func (r *Registry) blobAvailable(ctx context.Context, p account.Principal, repo string, d digest.Digest) error {
 	m, err := r.o.DB.WithdrawnBlob(ctx, repo, d.String())
-	if err != nil || m == nil {
+	if err != nil {
 		return err
 	}
-	return account.Withdrawn(*m)
+	if m != nil {
+		return account.Withdrawn(*m)
+	}
+	h, err := r.o.DB.BlobWaits(ctx, repo, d.String())
+	if err != nil || h == nil || account.SeesPending(p, repo) {
+		return err
+	}
+	return blobUnknown(repo, d)
 }
 
-// shownTags returns at most n tags after last of what is not withdrawn.
-func (r *Registry) shownTags(ctx context.Context, repo, last string, n int) ([]string, error) {
+// shownTags returns at most n tags after last of what p can have.
+func (r *Registry) shownTags(ctx context.Context, p account.Principal, repo, last string, n int) ([]string, error) {
 	out := []string{}
 	for len(out) < n {
 		tags, err := r.o.DB.Tags(ctx, repo, last, n)
@@ -75,12 +101,11 @@ func (r *Registry) shownTags(ctx context.Context, repo, last string, n int) ([]s
 			if subject := ingest.Refers(t.Tag); subject != "" {
 				d = subject
 			}
-			m, err := r.o.DB.Withdrawn(ctx, repo, d)
-			if err != nil {
-				return nil, err
-			}
-			if m == nil {
+			switch err := r.available(ctx, p, repo, d); {
+			case err == nil:
 				out = append(out, t.Tag)
+			case !errors.Is(err, clyde.ErrGone) && !errors.Is(err, clyde.ErrNotFound):
+				return nil, err
 			}
 		}
 		if len(tags) < n {

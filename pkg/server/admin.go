@@ -87,6 +87,9 @@ var commands = map[string]func(context.Context, *Parts, json.RawMessage) (any, e
 	"key.add":    with(func(p *Parts, ctx context.Context, a KeyAdd) (any, error) { return p.AddKey(ctx, System, a) }),
 	"key.list":   with(func(p *Parts, ctx context.Context, a Named) (any, error) { return p.DB.Keys(ctx, a.Name) }),
 	"key.revoke": with(func(p *Parts, ctx context.Context, a KeyRevoke) (any, error) { return nil, p.RevokeKey(ctx, System, a) }),
+	"policy.set": with(func(p *Parts, ctx context.Context, a PolicySet) (any, error) {
+		return p.SetSigningPolicy(ctx, System, a)
+	}),
 	"inbox.list": with(func(p *Parts, ctx context.Context, a Inbox) (any, error) {
 		return p.DB.Inbox(ctx, a.State, a.ID, a.Limit)
 	}),

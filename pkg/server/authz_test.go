@@ -217,7 +217,8 @@ var bodies = map[string]string{
 	"explain": `{"action":"publish","resource":"@acme/PKG"}`, "exchange-token": `{"token":"none","package":"@acme/PKG"}`,
 	"close-report": `{"decision":"x"}`, "report-package": `{"kind":"other","text":"x"}`,
 	"moderate-package": `{"decision":"restore"}`, "moderate-version": `{"decision":"restore"}`,
-	"report-leaks": `[]`, "resolve": `{"requires":{"@acme/PKG":"*"}}`,
+	"set-signing-policy": `{"policy":""}`,
+	"report-leaks":       `[]`, "resolve": `{"requires":{"@acme/PKG":"*"}}`,
 	"ask-device": `{"name":"x","scopes":[{"actions":["pull"],"pattern":"*"}]}`, "poll-device": `{"device_code":"none"}`,
 	"add-trusted-publisher": `{"issuer":"nowhere","repository":"acme/zlib","workflow":"release.yml"}`,
 }
@@ -225,7 +226,7 @@ var bodies = map[string]string{
 // places are what stands in paths besides the package.
 var places = strings.NewReplacer(
 	"{namespace}", "acme", "{ns}", "acme", "{version}", "1.0.0", "{range}", "^1", "{path...}", "a.c", "{path}", "a.c", "{org}", "acme", "{team}", "no-team",
-	"{login}", "nobody-there", "{id}", "no-id", "{fingerprint}", "none", "{provider}", "nowhere", "{file}", "style.css", "{$}", "",
+	"{login}", "nobody-there", "{id}", "no-id", "{fingerprint}", "none", "{root}", "nowhere", "{provider}", "nowhere", "{file}", "style.css", "{$}", "",
 	"{reference}", "1.0.0", "{digest}", "sha256:"+strings.Repeat("0", 64), "{upload}", "00000000-0000-4000-8000-000000000000",
 )
 

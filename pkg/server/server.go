@@ -31,6 +31,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/index/memory"
 	"github.com/clydepm/clyde-registry/pkg/ingest"
 	"github.com/clydepm/clyde-registry/pkg/notice"
+	"github.com/clydepm/clyde-registry/pkg/policy"
 	"github.com/clydepm/clyde-registry/pkg/registry"
 	"github.com/clydepm/clyde-registry/pkg/store"
 	"github.com/clydepm/clyde-registry/pkg/upstream"
@@ -52,6 +53,7 @@ type Parts struct {
 	DB        *store.DB
 	Accounts  *account.Accounts
 	Trusted   *account.Trusted
+	Trusts    *policy.Trusts
 	Registry  *registry.Registry
 	Content   *content.Store
 	Engine    index.Engine
@@ -158,7 +160,10 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 		return nil, err
 	}
 	p.onClose(p.Registry.Close)
-	p.Ingest = &ingest.Ingest{DB: p.DB, Source: p.Registry, Content: p.Content, Engine: p.Engine, Log: o.Log, Now: o.Now}
+	if p.Trusts, err = newTrusts(cfg.Signing, p.Dir, o.Log, o.Now); err != nil {
+		return nil, err
+	}
+	p.Ingest = &ingest.Ingest{DB: p.DB, Source: p.Registry, Content: p.Content, Engine: p.Engine, Trusts: p.Trusts, Log: o.Log, Now: o.Now}
 	if p.Upstreams, err = newUpstreams(cfg); err != nil {
 		return nil, err
 	}
@@ -173,7 +178,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	}
 	p.homes = &homes{db: p.DB, set: p.Upstreams, now: o.Now}
 	p.Catalog = &catalog.Catalog{
-		Home: p.homes.of, DB: p.DB, Engine: p.Engine, Content: p.Content, Host: host, Log: o.Log, Now: o.Now, Changed: p.Ingest.Relatest,
+		Home: p.homes.of, DB: p.DB, Engine: p.Engine, Content: p.Content, Host: host, Log: o.Log, Now: o.Now, Blob: p.blob, Changed: p.Ingest.Relatest,
 	}
 	p.Moderator = p.newModerator()
 	return p, nil
@@ -337,6 +342,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.DB.Listen(ctx) })
 	g.Go(func() error { return s.keepIndex(ctx) })
 	g.Go(func() error { return s.Ingest.Run(ctx) })
+	g.Go(func() error { return s.Trusts.Run(ctx, s.Ingest.ReverifyAll) })
 	g.Go(func() error { return s.Registry.Run(ctx) })
 	g.Go(func() error { return s.tell(ctx) })
 	g.Go(func() error { return s.keepAudit(ctx, s.cfg.Audit.Retention) })

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -66,6 +67,7 @@ type SignatureResult struct {
 	Subject        string        `json:"subject,omitempty"`        // the package named inside the signed bytes, a purl or a repository
 	Authorities    []string      `json:"authorities,omitempty"`    // names of those that made it, when verified
 	Certificate    *Certificate  `json:"certificate,omitempty"`    // who was vouched for, proven; also where they do not count
+	Trust          string        `json:"trust,omitempty"`          // name of the trusted root that proves the certificate
 	Logs           []LogEntry    `json:"logs,omitempty"`           // transparency logs that hold it, proven
 	Times          []time.Time   `json:"times,omitempty"`          // when it was made, proven
 	Reason         string        `json:"reason,omitempty"`         // why it is not verified, a sentence without its full stop
@@ -86,13 +88,45 @@ type Report struct {
 	Problems     []string          `json:"problems,omitempty"` // what was not examined, and why
 }
 
-// Signer says who verified: name and fingerprint of the key of the first
-// signature that did, or "".
+// Signer says who verified: name and fingerprint of the key, or subject and
+// issuer of the certificate, of the first signature that did, or "".
 func (r *Report) Signer() string {
 	for _, s := range r.Signatures {
-		if s.State == StateVerified {
+		switch {
+		case s.State != StateVerified:
+		case s.Certificate != nil:
+			return s.Certificate.String()
+		default:
 			return s.KeyName + " (" + s.KeyFingerprint + ")"
 		}
 	}
 	return ""
+}
+
+// Join adds to r what another check of the same manifest found: of what both
+// looked at, the one that verified it counts.
+func (r *Report) Join(other *Report) {
+	r.Signatures = joined(r.Signatures, other.Signatures)
+	r.Attestations = joined(r.Attestations, other.Attestations)
+	for _, p := range other.Problems {
+		if !slices.Contains(r.Problems, p) {
+			r.Problems = append(r.Problems, p)
+		}
+	}
+	if r.State != StateVerified && (other.State == StateVerified || r.State == StateUnsigned) {
+		r.State = other.State
+	}
+}
+
+func joined(list, more []SignatureResult) []SignatureResult {
+	for _, m := range more {
+		at := slices.IndexFunc(list, func(s SignatureResult) bool { return s.Manifest == m.Manifest && s.Layer == m.Layer })
+		switch {
+		case at < 0:
+			list = append(list, m)
+		case list[at].State != StateVerified && (m.State == StateVerified || list[at].Certificate == nil && m.Certificate != nil):
+			list[at] = m
+		}
+	}
+	return list
 }

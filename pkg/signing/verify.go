@@ -3,6 +3,7 @@ package signing
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -22,6 +23,13 @@ func Verify(ctx context.Context, src Source, sub Subject, keys []Key, lim Limits
 // VerifyBy is Verify under authorities of both kinds. Every signature is tried
 // by all of them, and lists whose it is: one may be asked for by several.
 func VerifyBy(ctx context.Context, src Source, sub Subject, authorities []Authority, lim Limits) (*Report, error) {
+	return Inspect(ctx, src, sub, authorities, nil, lim)
+}
+
+// Inspect is VerifyBy that also says who signed where nobody who counts has: by
+// a certificate that one of roots vouches for, which is asked when there is one.
+// That is for people to read, and changes no state. A nil roots knows none.
+func Inspect(ctx context.Context, src Source, sub Subject, authorities []Authority, roots func() []*Trust, lim Limits) (*Report, error) {
 	if len(authorities) > MaxKeys {
 		return nil, clyde.Errorf(clyde.ErrInvalid, "%d keys and identities are too many to try; the limit is %d", len(authorities), MaxKeys)
 	}
@@ -36,10 +44,26 @@ func VerifyBy(ctx context.Context, src Source, sub Subject, authorities []Author
 		}
 		checkers[i] = c
 	}
-	return verifyWith(ctx, src, sub, checkers, lim)
+	return verifyWith(ctx, src, sub, checkers, witnessesOf(roots), lim)
 }
 
-func verifyWith(ctx context.Context, src Source, sub Subject, authorities []*checker, lim Limits) (*Report, error) {
+// witnessesOf returns what asks roots once, when it is first called.
+func witnessesOf(roots func() []*Trust) func() []*checker {
+	return sync.OnceValue(func() (out []*checker) {
+		if roots == nil {
+			return nil
+		}
+		for _, tr := range roots() {
+			c, err := newAuthority(Authority{Name: tr.Name, Keyless: &Keyless{}, Trust: tr, TransparencyLog: 1, Timestamps: 1})
+			if err == nil { // else it is for people to read, and they do without
+				out = append(out, c)
+			}
+		}
+		return out
+	})
+}
+
+func verifyWith(ctx context.Context, src Source, sub Subject, authorities []*checker, witnesses func() []*checker, lim Limits) (*Report, error) {
 	lim = lim.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, lim.Timeout)
 	defer cancel()
@@ -51,7 +75,7 @@ func verifyWith(ctx context.Context, src Source, sub Subject, authorities []*che
 		Repo: sub.Repo, Digest: sub.Digest, Problems: found.problems,
 		Signatures: []SignatureResult{}, Attestations: []SignatureResult{},
 	}
-	j := judge{sub: sub, authorities: authorities, states: statedOnce(ctx, src, sub, lim)}
+	j := judge{sub: sub, authorities: authorities, witnesses: witnesses, states: statedOnce(ctx, src, sub, lim)}
 	for i := range found.entries {
 		if err := ctx.Err(); err != nil {
 			return nil, clyde.Errorf(clyde.ErrUnavailable, "the signatures of %s@%s could not be checked in time", sub.Repo, sub.Digest).Because(err)
@@ -98,8 +122,9 @@ func verdict(signatures []SignatureResult, truncated bool) State {
 type judge struct {
 	sub         Subject
 	authorities []*checker
-	states      func() error // whether the package's own manifest says what sub does
-	failed      error        // why states could not be asked, an ErrUnavailable error
+	witnesses   func() []*checker // say who it was where it is by none of those
+	states      func() error      // whether the package's own manifest says what sub does
+	failed      error             // why states could not be asked, an ErrUnavailable error
 }
 
 // entry checks one entry and says whether it is an attestation.
@@ -163,7 +188,7 @@ func (j *judge) prove(res *SignatureResult, e *Entry, over artifact) {
 		case err == nil:
 			res.proven(a, p)
 		case other != nil:
-			res.Certificate, res.Logs, res.Times = other.certificate, other.logs, other.times
+			res.Certificate, res.Logs, res.Times, res.Trust = other.certificate, other.logs, other.times, a.Trust.Name
 			why = err
 		case a.claims(e.bundle):
 			why, invalid = errors.New("it claims to be made with a key that did not make it"), true
@@ -175,6 +200,15 @@ func (j *judge) prove(res *SignatureResult, e *Entry, over artifact) {
 	}
 	if res.State == StateVerified {
 		return
+	}
+	if res.Certificate == nil && !invalid && hasCertificate(e.bundle) {
+		for _, w := range j.witnesses() {
+			if p, err := w.prove(e.bundle, over); err == nil {
+				res.Certificate, res.Logs, res.Times, res.Trust = p.certificate, p.logs, p.times, w.Trust.Name
+				res.Reason = clip("it is by " + p.certificate.String() + ", who does not count here")
+				return
+			}
+		}
 	}
 	res.Reason = clip(why.Error())
 	if u, _ := errors.AsType[*unsupportedError](why); u != nil || errors.Is(why, errOnlyKeysCount) {
@@ -208,6 +242,10 @@ func (r *SignatureResult) proven(a *checker, p *proof) {
 	if r.State != StateVerified {
 		r.State, r.Reason = StateVerified, ""
 		r.Certificate, r.Logs, r.Times = p.certificate, p.logs, p.times
+		r.Trust = ""
+		if p.certificate != nil {
+			r.Trust = a.Trust.Name
+		}
 		if a.Key != nil {
 			r.KeyFingerprint, r.KeyName = a.Key.Fingerprint, a.Key.Name
 		}

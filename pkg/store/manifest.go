@@ -43,9 +43,17 @@ func (db *DB) Commit(ctx context.Context, c Commit) (id int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if c.Hold != "" {
+		defer db.held.forget()
+	}
 	err = db.write(ctx, durable, func(tx *tx) error {
 		if c.VersionKey != "" {
 			if err := db.commitClaim(tx, c); err != nil {
+				return err
+			}
+		}
+		if c.Hold != "" {
+			if err := tx.exec("Hold", c.Manifest.Repo, c.Manifest.Digest, c.Hold, ms(db.now())); err != nil {
 				return err
 			}
 		}

@@ -99,8 +99,10 @@ func (db *DB) Erase(ctx context.Context, m Moderation, digests []string, change 
 			if err := tx.exec("EraseBuilds", m.Repo, m.VersionKey); err != nil {
 				return err
 			}
-			if err := tx.exec("EraseShown", m.Repo, m.VersionKey); err != nil {
-				return err
+			for _, name := range []string{"EraseShown", "EraseStanding"} {
+				if err := tx.exec(name, m.Repo, m.VersionKey); err != nil {
+					return err
+				}
 			}
 			return tx.exec("EraseRelease", m.Repo, m.VersionKey)
 		})
@@ -108,6 +110,9 @@ func (db *DB) Erase(ctx context.Context, m Moderation, digests []string, change 
 			return err
 		}
 		for _, d := range digests {
+			if err := tx.exec("EraseHeld", m.Repo, d); err != nil {
+				return err
+			}
 			n, err := tx.affect("DeleteManifest", m.Repo, d)
 			if err != nil {
 				return err

@@ -53,7 +53,7 @@ func TestNoQueryScans(t *testing.T) {
 		"DropRequirementTable", "DropReleaseTable", "DropPackageTable", "DropTagTable", "DropManifestTable",
 		"DropRepositoryTable", "DropCounterTable", "CountWaiting", "Tokens", "Counters", "Ping",
 		"DueEvents", "DependentCounts", "NamespacesWithoutLikeness", "AuditHead",
-		"BlobRepos", "ModeratedRepos",
+		"BlobRepos", "ModeratedRepos", "PolicyNamespaces", "HeldRepos",
 		"Counts",             // sorts what was counted of one package in the days asked for
 		"OldestDay",          // the first of an index
 		"UpstreamNamespaces", // a few rows

@@ -60,8 +60,16 @@ func (db *DB) SaveRelease(ctx context.Context, p Package, r Release, reqs []Requ
 	if err != nil {
 		return err
 	}
+	if r.Free {
+		defer db.held.forget()
+	}
 	return db.write(ctx, feedDurability(change), func(tx *tx) error {
 		err := counted(tx, r.Repo, func() error {
+			if r.Free {
+				if err := tx.exec("ReleaseHeld", r.Repo, r.Digest, ms(r.Published)); err != nil {
+					return err
+				}
+			}
 			return tx.exec("SaveRelease", r.Repo, r.VersionKey, r.Version, r.Digest, r.Size, r.Source, r.SourceType,
 				r.SourceSize, r.Readme, ms(db.or(r.Published)), r.Publisher, r.Signed, r.State, string(headers),
 				bytesOf(r.Manifest), bytesOf(r.ConfigYAML), bytesOf(r.OCIManifest), bytesOf(r.Report))
@@ -70,6 +78,9 @@ func (db *DB) SaveRelease(ctx context.Context, p Package, r Release, reqs []Requ
 			return err
 		}
 		if err := tx.exec("SaveShown", r.Repo, r.VersionKey, r.Upstream, r.Signer, ms(r.Checked)); err != nil {
+			return err
+		}
+		if err := tx.exec("SaveStanding", r.Repo, r.VersionKey, r.Standing.Evidence, string(r.Standing.JSON)); err != nil {
 			return err
 		}
 		if err := tx.exec("DropRequirements", r.Repo, r.VersionKey); err != nil {
@@ -101,6 +112,9 @@ func (db *DB) SaveVerification(ctx context.Context, repo, key string, v Verifica
 			return noVersion(repo, key)
 		}
 		if err := tx.exec("SetChecked", repo, key, v.Signer, ms(v.Checked)); err != nil {
+			return err
+		}
+		if err := tx.exec("SaveStanding", repo, key, v.Standing.Evidence, string(v.Standing.JSON)); err != nil {
 			return err
 		}
 		if p != nil {

@@ -11,7 +11,7 @@ import (
 // packageTables are those that say which versions of a package there are and
 // who may see them. The first argument of every statement that writes one is
 // the package's repository.
-var packageTables = []string{"moderation", "package", "release", "setting", "yank"}
+var packageTables = []string{"held", "moderation", "package", "release", "setting", "yank"}
 
 // stampCount is how many counters the packages share. Ours: packages that share
 // one are read again when the other changes, which is seldom.

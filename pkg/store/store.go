@@ -38,7 +38,8 @@ type DB struct {
 	changesMu    sync.Mutex
 	changesReady chan struct{}
 
-	withdrawn withdrawnRepos
+	withdrawn fewRepos
+	held      fewRepos
 
 	close func() error // once
 }
@@ -60,7 +61,8 @@ type Options struct {
 func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	defer clyde.Wrap(&err, "store.Open")
 	db := &DB{
-		now:         o.Now,
+		now:       o.Now,
+		withdrawn: fewRepos{query: "ModeratedRepos"}, held: fewRepos{query: "HeldRepos"},
 		eventsReady: make(chan struct{}, 1), changesReady: make(chan struct{}),
 	}
 	db.close = sync.OnceValue(db.closeAll)

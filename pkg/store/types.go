@@ -46,6 +46,9 @@ type Commit struct {
 	// VersionKey names the claim to commit; "" for tags that are not versions
 	// (cosign's and fallback tags, other artifacts) and for untagged manifests.
 	VersionKey string
+	// Hold is the key of a version that is to wait for signatures; "" holds
+	// nothing. What was released before stays so.
+	Hold string
 	// Event is written to the inbox in the same transaction unless Repo is "".
 	Event clyde.Event
 	Actor string
@@ -93,9 +96,14 @@ type Release struct {
 	Signer      string    // who verified: name and fingerprint of the key, or ""
 	Checked     time.Time // when the signatures were last looked at; zero: not known
 	Upstream    string    // upstream_version of package.yaml, or ""
-	State       string    // "visible" | "conflict" | "gone", or that of the Moderation that withdraws it
+	State       string    // "visible" | "conflict" | "gone", StatePending, or that of the Moderation that withdraws it
 	Yank        *Yank     // our own, joined; nil when not yanked
 	Downloads   int64     // our own, joined
+
+	// Standing and Free are written, and read by DB.Standing and in State: Free
+	// releases a version that waited.
+	Standing Standing
+	Free     bool
 }
 
 // Verification is what was found when the signatures of a release were looked
@@ -105,6 +113,8 @@ type Verification struct {
 	Report  []byte
 	Signer  string
 	Checked time.Time
+
+	Standing Standing
 }
 
 // Requirement is one edge of the dependency graph: derived.

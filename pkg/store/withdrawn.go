@@ -14,25 +14,26 @@ import (
 // the same database. Ours: a withdrawal has a minute to reach everybody.
 const withdrawnFor = 10 * time.Second
 
-// withdrawnRepos remembers which repositories have anything withdrawn: few do,
-// and reads of all others must not pay for them.
-type withdrawnRepos struct {
+// fewRepos remembers which repositories have anything withdrawn, or anything
+// that waits: few do, and reads of all others must not pay for them.
+type fewRepos struct {
+	query string // lists them
+
 	mu    sync.Mutex
 	repos map[string]bool
 	read  time.Time // zero: not read since the last change
 	gen   uint64    // grows with each change, so that a slow reader puts nothing old back
 }
 
-func (w *withdrawnRepos) forget() {
+func (w *fewRepos) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gen++
 	w.read = time.Time{}
 }
 
-// moderated reports whether anything of the repository is withdrawn.
-func (db *DB) moderated(ctx context.Context, repo string) (bool, error) {
-	w := &db.withdrawn
+// has reports whether the repository is one of them.
+func (w *fewRepos) has(ctx context.Context, db *DB, repo string) (bool, error) {
 	now := db.now()
 	w.mu.Lock()
 	if age := now.Sub(w.read); !w.read.IsZero() && age >= 0 && age < withdrawnFor {
@@ -41,7 +42,7 @@ func (db *DB) moderated(ctx context.Context, repo string) (bool, error) {
 	}
 	gen := w.gen
 	w.mu.Unlock()
-	list, err := list(ctx, db, scanString, "ModeratedRepos")
+	list, err := list(ctx, db, scanString, w.query)
 	if err != nil {
 		return false, err
 	}
@@ -63,7 +64,7 @@ func (db *DB) moderated(ctx context.Context, repo string) (bool, error) {
 // something of the repository is withdrawn.
 func (db *DB) Withdrawn(ctx context.Context, repo, digest string) (_ *Moderation, err error) {
 	defer clyde.Wrap(&err, "store.Withdrawn(%s, %s)", repo, digest)
-	ok, err := db.moderated(ctx, repo)
+	ok, err := db.withdrawn.has(ctx, db, repo)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -84,22 +85,26 @@ func (db *DB) WithdrawnBlob(ctx context.Context, repo, digest string) (_ *Modera
 	if err != nil || m != nil {
 		return m, err
 	}
-	if ok, err := db.moderated(ctx, repo); err != nil || !ok {
+	if ok, err := db.withdrawn.has(ctx, db, repo); err != nil || !ok {
 		return nil, err
 	}
 	defer clyde.Wrap(&err, "store.WithdrawnBlob(%s, %s)", repo, digest)
+	return ofBlob(ctx, db, repo, digest, db.Withdrawn)
+}
+
+// ofBlob returns what ask says of the manifests that name a blob, nil when it
+// says nothing of one of them.
+func ofBlob[T any](ctx context.Context, db *DB, repo, digest string, ask func(ctx context.Context, repo, digest string) (*T, error)) (last *T, err error) {
 	holders, err := list(ctx, db, scanString, "BlobHolders", repo, inRefs(digest))
 	if err != nil {
 		return nil, err
 	}
 	for _, h := range holders {
-		hm, err := db.Withdrawn(ctx, repo, h)
-		if err != nil || hm == nil {
+		if last, err = ask(ctx, repo, h); err != nil || last == nil {
 			return nil, err
 		}
-		m = hm
 	}
-	return m, nil
+	return last, nil
 }
 
 // BlobRepos lists the repositories that hold a manifest which has that digest

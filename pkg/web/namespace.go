@@ -35,6 +35,9 @@ func (s *Web) namespaceRoutes() {
 		forms["keys"] = settingsForm{do: s.addKey, recent: "adding a key"}
 		forms["keys/revoke"] = settingsForm{do: s.revokeKey, recent: "revoking a key"}
 	}
+	if s.o.Policies != nil {
+		forms["policy"] = settingsForm{do: s.setPolicy, recent: "changing the signing policy"}
+	}
 	for name, f := range forms {
 		s.mux.Handle("POST "+at+"/"+name, s.form(s.managedNamespace(s.settingsForm(name, f))))
 	}
@@ -79,8 +82,10 @@ type namespacePage struct {
 	Invitations []account.Invitation
 	Offers      []account.Transfer
 	HasKeys     bool
-	Keys        []account.Key // in force first
-	Trusting    bool          // there is trusted publishing
+	Keys        []account.Key          // in force first
+	Policy      *account.SigningPolicy // nil: there are none
+	Sigstores   []string               // that a policy may rely on
+	Trusting    bool                   // there is trusted publishing
 	Publishers  []publisherRow
 	Builds      account.BuildPolicy
 	Always      bool // Builds may come for ever
@@ -142,6 +147,16 @@ func (s *Web) namespacePage(r request, p subject) (v namespacePage, err error) {
 	if v.HasKeys {
 		if v.Keys, err = s.o.Keys.Keys(ctx, ns); err != nil {
 			return v, err
+		}
+	}
+	if s.o.Policies != nil {
+		row, err := s.o.Policies.SigningPolicy(ctx, ns)
+		if err != nil {
+			return v, err
+		}
+		v.Policy = &row
+		for _, t := range s.o.Policies.Trusts().Sources() {
+			v.Sigstores = append(v.Sigstores, t.Name)
 		}
 	}
 	if v.Trusting {

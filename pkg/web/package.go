@@ -12,21 +12,23 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/signing"
 )
 
 // head is what every page about a package shows above its tabs.
 type head struct {
 	base
-	Tab     string
-	Package catalog.Package
-	Release catalog.Release
-	Latest  bool
-	Pinned  string // version for links; "" on the package's own page
-	Builds  bool   // the version has binary builds
-	Manages bool   // who looks may open its settings
-	Notice  string
-	Behind  int               // versions that came after this one; 0 for the latest
-	Others  []catalog.Release // to switch to, highest first
+	Tab      string
+	Package  catalog.Package
+	Release  catalog.Release
+	Latest   bool
+	Pinned   string // version for links; "" on the package's own page
+	Builds   bool   // the version has binary builds
+	Security bool   // something is known of who signed it, or asked for
+	Manages  bool   // who looks may open its settings
+	Notice   string
+	Behind   int               // versions that came after this one; 0 for the latest
+	Others   []catalog.Release // to switch to, highest first
 }
 
 // shownVersions is how many versions the switcher offers; the tab has all.
@@ -67,7 +69,7 @@ func (s *Web) head(w http.ResponseWriter, r request, tab string) (h head, ref ca
 		path := strings.Replace(r.URL.Path, n.Repo()+"/latest", n.Repo()+"/"+h.Package.Latest, 1)
 		return h, ref, true, to(w, r, path, http.StatusFound)
 	}
-	if ref.Version == "" && h.Package.Latest == "" {
+	if ref.Version == "" && h.Package.Latest == "" && len(h.Package.Pending) == 0 {
 		return h, ref, false, nil // no version is left: the page says so
 	}
 	if h.Release, err = s.o.Catalog.Release(r.Context(), r.who, ref); err != nil {
@@ -85,6 +87,7 @@ func (s *Web) head(w http.ResponseWriter, r request, tab string) (h head, ref ca
 		return h, ref, false, err
 	}
 	h.Builds = len(platforms) > 0
+	h.Security = h.Release.Signed != string(signing.StateUnsigned) || h.Release.Policy != "" || len(h.Release.Provenance)+len(h.Release.SBOM) > 0
 	if err := s.aside(r, &h, n); err != nil {
 		return h, ref, false, err
 	}
@@ -190,7 +193,9 @@ func (s *Web) pkg(w http.ResponseWriter, r request) error {
 			if err != nil {
 				return err
 			}
-			p.Checked = sig.Checked
+			if sig.Checked != nil {
+				p.Checked = *sig.Checked
+			}
 		}
 		p.Headers = h.Release.Headers
 		if n := len(p.Headers); n > shownHeaders {

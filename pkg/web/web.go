@@ -72,6 +72,7 @@ type Options struct {
 	Report    func(by account.Principal, remote string, h http.Header) error // takes one of the reports that somebody may file; nil: no limit
 	Moderator *account.Moderator                                             // nil: no reports, and nothing is withdrawn
 	Keys      Keys                                                           // nil: no page about keys
+	Policies  Policies                                                       // nil: no signing policies
 }
 
 // Web is the pages.
@@ -151,6 +152,8 @@ func (s *Web) routes() {
 		"/packages/{ns}/{name}/dependents": s.dependents,
 
 		"/packages/{ns}/{name}/builds":                    s.builds,
+		"/packages/{ns}/{name}/security":                  s.security,
+		"/packages/{ns}/{name}/{version}/security":        s.security,
 		"/packages/{ns}/{name}/{version}/builds":          s.builds,
 		"/packages/{ns}/{name}/dependencies":              s.dependencies,
 		"/packages/{ns}/{name}/{version}/dependencies":    s.dependencies,

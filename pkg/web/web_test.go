@@ -105,7 +105,8 @@ func (s *shelf) Readme(context.Context, account.Principal, catalog.Ref) (catalog
 }
 
 func (s *shelf) Signatures(context.Context, account.Principal, catalog.Ref) (catalog.Signatures, error) {
-	return catalog.Signatures{Checked: time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)}, s.err
+	at := time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
+	return catalog.Signatures{Checked: &at}, s.err
 }
 
 func (s *shelf) Files(context.Context, account.Principal, catalog.Ref) ([]catalog.File, error) {

@@ -40,9 +40,10 @@ SET private = excluded.private, deprecated = excluded.deprecated, replaced_by = 
 
 -- name: VisibleReleases
 -- What the package adds to the public counts: nothing while it is private, and
--- no version that is withdrawn.
+-- no version that is withdrawn, or waits for signatures.
 SELECT COUNT(*) FROM release r WHERE r.repo = $1 AND r.state = 'visible'
   AND NOT EXISTS (SELECT 1 FROM moderation m WHERE m.repo = $1 AND m.version_key IN (r.version_key, ''))
+  AND NOT EXISTS (SELECT 1 FROM held h WHERE h.repo = $1 AND h.digest = r.digest AND h.released_ms = 0)
   AND NOT EXISTS (SELECT 1 FROM setting s WHERE s.repo = $1 AND s.private);
 
 -- name: AddCounter

@@ -13,7 +13,8 @@ SET version = excluded.version, digest = excluded.digest, size_bytes = excluded.
 SELECT repo, version_key, version, digest, size_bytes, source, source_type, source_size, readme, published_ms,
     publisher, signed,
     COALESCE((SELECT m.state FROM moderation m WHERE m.repo = release_view.repo AND m.version_key IN (release_view.version_key, '')
-        ORDER BY m.version_key DESC LIMIT 1), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
+        ORDER BY m.version_key DESC LIMIT 1),
+        (SELECT 'pending' FROM held h WHERE h.repo = release_view.repo AND h.digest = release_view.digest AND h.released_ms = 0), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
     upstream, signer, checked_ms
 FROM release_view WHERE repo = $1 ORDER BY published_ms DESC, version_key DESC;
 
@@ -24,7 +25,8 @@ SELECT version_key, manifest FROM release WHERE repo = $1;
 SELECT repo, version_key, version, digest, size_bytes, source, source_type, source_size, readme, published_ms,
     publisher, signed,
     COALESCE((SELECT m.state FROM moderation m WHERE m.repo = release_view.repo AND m.version_key IN (release_view.version_key, '')
-        ORDER BY m.version_key DESC LIMIT 1), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
+        ORDER BY m.version_key DESC LIMIT 1),
+        (SELECT 'pending' FROM held h WHERE h.repo = release_view.repo AND h.digest = release_view.digest AND h.released_ms = 0), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
     upstream, signer, checked_ms, manifest, config_yaml, oci_manifest, report
 FROM release_view WHERE repo = $1 AND version_key = $2;
 
@@ -32,7 +34,8 @@ FROM release_view WHERE repo = $1 AND version_key = $2;
 SELECT repo, version_key, version, digest, size_bytes, source, source_type, source_size, readme, published_ms,
     publisher, signed,
     COALESCE((SELECT m.state FROM moderation m WHERE m.repo = release_view.repo AND m.version_key IN (release_view.version_key, '')
-        ORDER BY m.version_key DESC LIMIT 1), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
+        ORDER BY m.version_key DESC LIMIT 1),
+        (SELECT 'pending' FROM held h WHERE h.repo = release_view.repo AND h.digest = release_view.digest AND h.released_ms = 0), state), headers, yank_reason, yank_note, yank_actor, yank_ms, downloads,
     upstream, signer, checked_ms, manifest, config_yaml, oci_manifest, report
 FROM release_view WHERE repo = $1 AND digest = $2 ORDER BY version_key LIMIT 1;
 
