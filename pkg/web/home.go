@@ -70,7 +70,9 @@ func (s *Web) home(w http.ResponseWriter, r request) error {
 				list.Items = append(list.Items, h.Package)
 			}
 		}
-		if len(list.Items) > 0 {
+		// While every package is as new as its latest version, these are one.
+		twice := l.id == "updated" && len(p.Lists) > 0 && slices.EqualFunc(list.Items, p.Lists[0].Items, func(a, b catalog.Package) bool { return a.Name == b.Name })
+		if len(list.Items) > 0 && !twice {
 			p.Lists = append(p.Lists, list)
 		}
 		if l.id == "signed" {
