@@ -180,17 +180,7 @@ func readAll(r io.Reader, limit int64, what string) ([]byte, error) {
 }
 
 // size shows a number of bytes to a person.
-func size(n int64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("%d B", n)
-	case n < 1000_000:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	case n < 1000_000_000:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	}
-	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
-}
+func size(n int64) string { return clyde.FormatSize(n) }
 
 // plural is "1 file", "2 files", "2 dependencies", "2 days".
 func plural(n int, thing string) string {

@@ -219,6 +219,20 @@ func lockedGraph(p *project, lock *resolve.Lock) resolve.Answer {
 	return sol.Answer()
 }
 
+// bareName refuses a name without its namespace, with what it may mean.
+func bareName(base string, lock *resolve.Lock) error {
+	e := usagef("%q has no namespace", base)
+	for _, n := range lock.Names() {
+		if n.Base == strings.TrimPrefix(base, "@") {
+			e = e.fix("clyde why %s", n)
+		}
+	}
+	if len(e.fixes) == 0 {
+		e = e.fix("write @namespace/%s; clyde tree shows what is in %s", strings.TrimPrefix(base, "@"), lockName)
+	}
+	return e
+}
+
 // stepJSON is one package on a path of clyde why.
 type stepJSON struct {
 	Name    string       `json:"name"`
@@ -237,11 +251,14 @@ func newWhy(a *app) *cobra.Command {
 		Example: "  clyde why @acme/zlib",
 		Args:    wants(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			names, err := fullNames(args)
+			_, lock, err := a.locked(cmd.Context(), d)
 			if err != nil {
 				return err
 			}
-			_, lock, err := a.locked(cmd.Context(), d)
+			if !strings.Contains(args[0], "/") {
+				return bareName(args[0], lock)
+			}
+			names, err := fullNames(args)
 			if err != nil {
 				return err
 			}

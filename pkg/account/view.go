@@ -30,7 +30,8 @@ func needAccount(by Principal, what string) error {
 		return clyde.Errorf(clyde.ErrUnauthenticated, "%s needs somebody who signed in", what).WithCode("sign_in_required").
 			Fix("Sign in: clyde login.")
 	case by.Account == 0:
-		return clyde.Errorf(clyde.ErrDenied, "%s needs an account, and token %q belongs to none", what, by.tokenName()).WithCode("account_required")
+		return clyde.Errorf(clyde.ErrDenied, "%s needs an account, and token %q belongs to none", what, by.tokenName()).WithCode("account_required").
+			Fix("Sign in as a person, with clyde login; a token that the registry made belongs to nobody.")
 	}
 	return by.usable()
 }

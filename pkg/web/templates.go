@@ -12,6 +12,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/account/signin"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/index"
 )
 
@@ -230,18 +231,7 @@ func signer(s string) string {
 	return name + " (" + key[:8] + "…)"
 }
 
-func size(n int64) string {
-	const k = 1024
-	switch {
-	case n < k:
-		return fmt.Sprintf("%d B", n)
-	case n < k*k:
-		return fmt.Sprintf("%.1f KiB", float64(n)/k)
-	case n < k*k*k:
-		return fmt.Sprintf("%.1f MiB", float64(n)/k/k)
-	}
-	return fmt.Sprintf("%.1f GiB", float64(n)/k/k/k)
-}
+func size(n int64) string { return clyde.FormatSize(n) }
 
 // count writes n with thin groups of three: 12,345.
 func count(v any) string {

@@ -3,7 +3,9 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -209,6 +211,27 @@ type dependentsPage struct {
 	Transitive bool
 	Truncated  bool
 	Version    string // those that admit it alone
+	Range      string // those that admit a version in it alone
+	Problem    string // what is wrong with the range
+}
+
+// Address is that of this list with another choice of direct and transitive, or
+// from a cursor on.
+func (p dependentsPage) Address(transitive bool, cursor string) string {
+	v := url.Values{}
+	for name, value := range map[string]string{"version": p.Version, "range": p.Range, "cursor": cursor} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	if transitive {
+		v.Set("transitive", "1")
+	}
+	at := packageURL(p.Package.Name, "", "dependents")
+	if q := v.Encode(); q != "" {
+		at += "?" + q
+	}
+	return at
 }
 
 func (s *Web) dependents(w http.ResponseWriter, r request) error {
@@ -217,10 +240,14 @@ func (s *Web) dependents(w http.ResponseWriter, r request) error {
 		return err
 	}
 	get := r.URL.Query().Get
-	p := dependentsPage{head: h, Later: get("cursor") != "", Transitive: get("transitive") != "", Version: get("version")}
+	p := dependentsPage{head: h, Later: get("cursor") != "", Transitive: get("transitive") != "", Version: get("version"), Range: strings.TrimSpace(clip(get("range")))}
 	p.Title += " dependents"
+	if _, err := clyde.ParseRange(p.Range); p.Range != "" && err != nil {
+		p.Problem = clyde.AsError(err).Msg
+		return s.render(w, r, http.StatusUnprocessableEntity, "dependents.html", p)
+	}
 	found, err := s.o.Catalog.Dependents(r.Context(), r.who, ref.Name, catalog.DependentsQuery{
-		Version: p.Version, Transitive: p.Transitive, After: get("cursor"), Limit: dependentsLimit,
+		Version: p.Version, Range: p.Range, Transitive: p.Transitive, After: get("cursor"), Limit: dependentsLimit,
 	})
 	if err != nil {
 		return err
