@@ -109,6 +109,18 @@ func (a *app) showInfo(p client.Package, r client.Release) error {
 			signed += " by " + r.Signer
 		}
 		add("signed", signed+" (as the registry saw it; clyde verify looks itself)")
+		if len(r.Signers) > 1 {
+			add("signers", strings.Join(r.Signers, ", "))
+		}
+		for _, m := range r.Missing {
+			add("waits for", m.Text)
+		}
+		for _, p := range r.Provenance {
+			add("provenance", strings.TrimSpace(p.Source+" "+p.Commit)+" by "+p.Builder)
+		}
+		for _, b := range r.SBOM {
+			add("sbom", b.Format+", "+plural(b.Components, "component"))
+		}
 		add("size", size(r.Size))
 		add("digest", r.Digest)
 		add("reference", r.Reference)

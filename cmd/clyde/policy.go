@@ -48,6 +48,7 @@ func newPolicy(a *app) *cobra.Command {
 			RunE: func(_ *cobra.Command, args []string) error { return a.policyConvert(args[0]) },
 		},
 	)
+	cmd.AddCommand(a.policyOfNamespace()...)
 	return cmd
 }
 

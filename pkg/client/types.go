@@ -55,9 +55,14 @@ type Release struct {
 	PublishedBy     *PublishedBy    `json:"published_by,omitempty"` // where one version is asked for
 	Signed          string          `json:"signed"`
 	Signer          string          `json:"signer,omitempty"`
+	Signers         []string        `json:"signers,omitempty"` // where one version is asked for, likewise the next four
+	Policy          string          `json:"policy,omitempty"`  // allow | warn | deny: what the namespace's signing policy makes of it
+	Missing         []Reason        `json:"missing,omitempty"` // of a pending version: what it waits for
+	Provenance      []Attested      `json:"provenance,omitempty"`
+	SBOM            []Attested      `json:"sbom,omitempty"`
 	Yanked          *Yanked         `json:"yanked,omitempty"` // nil when not withdrawn
 	Withdrawn       *Withdrawal     `json:"withdrawn,omitempty"`
-	State           string          `json:"state"`           // visible | conflict | gone | quarantined | removed | erased
+	State           string          `json:"state"`           // visible | pending | conflict | gone | quarantined | removed | erased
 	Downloads       int64           `json:"downloads"`       // by people
 	Pulls           *Pulls          `json:"pulls,omitempty"` // where one version is asked for
 	PURL            string          `json:"purl"`

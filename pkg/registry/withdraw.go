@@ -32,7 +32,18 @@ func (r *Registry) available(ctx context.Context, p account.Principal, repo, dig
 	if err != nil || h == nil || account.SeesPending(p, repo) {
 		return err
 	}
-	return manifestUnknown(repo, digest)
+	return waiting(p, manifestUnknown(repo, digest))
+}
+
+// waiting is the answer about what waits for signatures to who may not see it:
+// absent, but to who showed no credentials 401, or no OCI client would show
+// those that its publisher has.
+func waiting(p account.Principal, absent error) error {
+	if p.Anonymous() {
+		return clyde.Errorf(clyde.ErrUnauthenticated, "it does not exist, or needs a token").WithCode("token_required").
+			Fix("Check the name, or sign in: clyde login, or docker login with a token as the password.")
+	}
+	return absent
 }
 
 // refAvailable is available for what ref means: a digest, a tag, or a tag that
@@ -84,7 +95,7 @@ func (r *Registry) blobAvailable(ctx context.Context, p account.Principal, repo 
 	if err != nil || h == nil || account.SeesPending(p, repo) {
 		return err
 	}
-	return blobUnknown(repo, d)
+	return waiting(p, blobUnknown(repo, d))
 }
 
 // shownTags returns at most n tags after last of what p can have.
@@ -104,7 +115,7 @@ func (r *Registry) shownTags(ctx context.Context, p account.Principal, repo, las
 			switch err := r.available(ctx, p, repo, d); {
 			case err == nil:
 				out = append(out, t.Tag)
-			case !errors.Is(err, clyde.ErrGone) && !errors.Is(err, clyde.ErrNotFound):
+			case !errors.Is(err, clyde.ErrGone) && !errors.Is(err, clyde.ErrNotFound) && !errors.Is(err, clyde.ErrUnauthenticated):
 				return nil, err
 			}
 		}
