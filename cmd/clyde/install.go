@@ -162,11 +162,8 @@ func (a *app) install(ctx context.Context, dir string, f installFlags) error {
 		c := chooser{at: at, judge: j, tools: o.Toolchain, platform: o.Platform, foreign: f.platform != "", locked: f.locked || f.frozen, explain: f.explain}
 		o.Prebuilt = c.find
 	}
-	if j.policy != nil {
-		o.Check = at.checker(j)
-		if o.Policy, err = policyText(ctx, f.who); err != nil {
-			return err
-		}
+	if err := j.checks(ctx, &o, at); err != nil {
+		return err
 	}
 	done, err := install.Run(ctx, store, o)
 	m.wait()
@@ -234,8 +231,8 @@ func note(l *resolve.Lock, done *install.Result, on resolve.Platform) (news bool
 		if q == nil {
 			continue
 		}
-		if p.SignedBy != "" && q.SignedBy != p.SignedBy {
-			q.SignedBy, news = p.SignedBy, true
+		if p.Signed.By != "" && (q.SignedBy != p.Signed.By || q.SignedLevel != p.Signed.Level) {
+			q.SignedBy, q.SignedLevel, news = p.Signed.By, p.Signed.Level, true
 		}
 		if _, there := q.Builds[on.String()]; there || p.Build.Digest == "" || len(q.Builds) == resolve.MaxLockBuilds {
 			continue
@@ -261,7 +258,7 @@ func (a *app) showInstall(r *install.Result, locked, dry bool, began time.Time) 
 			out.Lock = "changed"
 		}
 		for _, p := range r.Packages {
-			out.Packages = append(out.Packages, installed{p.Name.String(), p.Version.String(), p.Digest, p.Dir, string(p.How), p.Build.Digest, string(p.Change), p.SignedBy})
+			out.Packages = append(out.Packages, installed{p.Name.String(), p.Version.String(), p.Digest, p.Dir, string(p.How), p.Build.Digest, string(p.Change), p.Signed.By})
 		}
 		return a.emit("install", out)
 	}
@@ -363,22 +360,52 @@ func (o *origins) address(ctx context.Context, name clyde.Name, registry string)
 	return parseAddress(registry)
 }
 
-// checker returns a check that a package is signed as a policy says.
-func (o *origins) checker(j *judge) func(context.Context, clyde.Name, *resolve.LockedPackage) (string, error) {
-	return func(ctx context.Context, name clyde.Name, p *resolve.LockedPackage) (string, error) {
+// checks has an install ask j about every package, where there is something to
+// ask: a policy, or what the lock file remembers. Without a network there is
+// nobody to ask the latter, and nothing new to install.
+func (j *judge) checks(ctx context.Context, o *install.Options, at *origins) (err error) {
+	if j.policy != nil {
+		o.Check = at.checker(j)
+		o.Policy, err = policyText(ctx, j.who)
+		return err
+	}
+	var known []string
+	for _, name := range o.Lock.Names() {
+		if p := o.Lock.Packages[name]; p.SignedBy != "" {
+			known = append(known, name.String()+" "+p.SignedBy+" "+p.SignedLevel)
+		}
+	}
+	switch {
+	case len(known) == 0:
+	case o.Offline:
+		j.app.say("%s signatures are not looked at again without a network", j.app.paint(j.app.stderr, yellow, "note:"))
+	default:
+		o.Check, o.Policy = at.checker(j), strings.Join(known, "\n")
+	}
+	return nil
+}
+
+// checker returns a check that a package is signed as a policy, or its lock
+// file, says.
+func (o *origins) checker(j *judge) func(context.Context, clyde.Name, *resolve.LockedPackage) (install.Signed, error) {
+	return func(ctx context.Context, name clyde.Name, p *resolve.LockedPackage) (install.Signed, error) {
+		before := remembered(p)
+		if j.policy == nil && before == nil {
+			return install.Signed{}, nil
+		}
 		at, err := o.locate(ctx, name, p.Registry)
 		if err != nil {
-			return "", err
+			return install.Signed{}, err
 		}
 		l := located{at: at.at, repo: at.at.repo(name), name: name, version: p.Version.String()}
-		var locked []string
-		if p.SignedBy != "" {
-			locked = strings.Split(p.SignedBy, signersSep)
-		}
 		if err := l.describe(ctx, at.client, p.Digest); err != nil {
-			return "", err
+			return install.Signed{}, err
 		}
-		return j.admit(ctx, l, locked)
+		d, err := j.admit(ctx, l, before)
+		if err != nil || d == nil || len(d.Signers) == 0 {
+			return install.Signed{}, err
+		}
+		return install.Signed{By: strings.Join(d.Signers, signersSep), Level: string(d.Level)}, nil
 	}
 }
 

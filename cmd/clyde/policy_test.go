@@ -81,3 +81,15 @@ func TestLockLines(t *testing.T) {
 		t.Errorf("lockLines = %v; want @acme/a at 5 and @acme/b at 9", got)
 	}
 }
+
+// scriptReplace is "replace OLD NEW FILE".
+func scriptReplace(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: replace OLD NEW FILE")
+	}
+	text := ts.ReadFile(args[2])
+	if !strings.Contains(text, args[0]) {
+		ts.Fatalf("%s has no %q", args[2], args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.ReplaceAll(text, args[0], args[1])), 0o600))
+}

@@ -140,8 +140,12 @@ func (a *app) pullOne(ctx context.Context, m *meters, t target, judge *judge, ou
 		return out, err
 	}
 	out.Version, out.Size = version, p.Source.Size
-	if out.SignedBy, err = judge.admit(ctx, l, nil); err != nil {
+	d, err := judge.admit(ctx, l, nil)
+	if err != nil {
 		return out, err
+	}
+	if d != nil && d.Report != nil {
+		out.SignedBy = signers(d.Report)
 	}
 	dir := base + "-" + version
 	switch {

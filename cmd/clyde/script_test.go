@@ -69,6 +69,7 @@ func scriptParams(dir string) testscript.Params {
 			"keyjson":    scriptKeyJSON,
 			"foreign":    scriptForeign,
 			"policyfile": scriptPolicyFile,
+			"replace":    scriptReplace,
 			"lockfile":   scriptLockFile,
 			"person":     scriptPerson,
 			"as":         scriptAs,

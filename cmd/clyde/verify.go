@@ -76,11 +76,11 @@ const lockFile = "clyde.lock"
 // checked is what became of one package.
 type checked struct {
 	located
-	line     int      // of the lock file; 0 where there is none
-	locked   []string // who has signed it before
-	what     string   // "build linux-x86_64", or empty for the package
-	from     string   // where the keys are from, where no policy says
-	keys     int      // how many those are
+	line     int            // of the lock file; 0 where there is none
+	before   *policy.Before // what the lock file remembers of its signatures
+	what     string         // "build linux-x86_64", or empty for the package
+	from     string         // where the keys are from, where no policy says
+	keys     int            // how many those are
 	decision *policy.Decision
 	err      error // it could not be checked
 }
@@ -175,9 +175,7 @@ func (v *verification) locked() ([]*checked, error) {
 		}
 		c := &checked{line: lines[name.String()], located: located{at: at, repo: at.repo(name), name: name, version: p.Version.String()}}
 		c.subject = signing.Subject{Repo: c.repo, Name: name, Version: p.Version.Canonical(), Digest: d}
-		if p.SignedBy != "" {
-			c.locked = strings.Split(p.SignedBy, signersSep)
-		}
+		c.before = remembered(p)
 		out = append(out, c)
 		if !v.builds {
 			continue
@@ -196,6 +194,14 @@ func (v *verification) locked() ([]*checked, error) {
 
 // signersSep stands between those who signed in a lock file's signed_by.
 const signersSep = ", "
+
+// remembered is what a lock file says of a package's signatures, nil for nothing.
+func remembered(p *resolve.LockedPackage) *policy.Before {
+	if p.SignedBy == "" {
+		return nil
+	}
+	return &policy.Before{Signers: strings.Split(p.SignedBy, signersSep), Level: policy.Level(p.SignedLevel)}
+}
 
 // lockLines finds the line of each package in a lock file, from 1.
 func lockLines(data []byte) map[string]int {
@@ -225,11 +231,12 @@ type judge struct {
 	policy  *policy.Policy   // nil: the keys that the registry lists
 	archive *signing.Archive // nil: registries are asked
 	byHand  bool             // the policy is of the command line
+	who     policyFlags
 }
 
 // judge reads what the flags name.
 func (a *app) judge(ctx context.Context, f policyFlags) (*judge, error) {
-	j := &judge{app: a}
+	j := &judge{app: a, who: f}
 	var err error
 	if f.offline {
 		if j.archive, err = signing.OpenArchive(f.bundleDir); err != nil {
@@ -270,6 +277,10 @@ func (j *judge) decide(ctx context.Context, c *checked) (err error) {
 	}
 	p := j.policy
 	switch {
+	case p == nil && c.before != nil:
+		if p, err = j.app.rememberedPolicy(ctx, j.who, c); err != nil {
+			return err
+		}
 	case p == nil:
 		c.from = "registry"
 		keys, err := j.app.listedKeys(ctx, c.located)
@@ -281,38 +292,54 @@ func (j *judge) decide(ctx context.Context, c *checked) (err error) {
 	case j.byHand:
 		c.from = "--key"
 	}
-	c.decision, err = p.Check(ctx, src, c.subject, c.locked, time.Now())
+	c.decision, err = p.Check(ctx, src, c.subject, c.before, time.Now())
 	return err
 }
 
-// admit is what everything asks that is about to unpack a package: nil where
-// nobody was named who must have signed it, or where they have. Locked is who
-// has signed it before, as a lock file remembers. It returns who signed, for a
-// person, and says what a policy merely warns of.
-func (j *judge) admit(ctx context.Context, l located, locked []string) (signedBy string, err error) {
-	if j.policy == nil {
-		return "", nil
+// admit is what everything asks that is about to unpack a package. Before is
+// what a lock file remembers of its signatures, which must hold even where
+// nobody was named who must have signed; with neither it accepts all and returns
+// nil. It says what a policy merely warns of.
+func (j *judge) admit(ctx context.Context, l located, before *policy.Before) (*policy.Decision, error) {
+	if j.policy == nil && before == nil {
+		return nil, nil
 	}
-	c := checked{located: l, locked: locked}
+	c := checked{located: l, before: before}
 	if err := j.decide(ctx, &c); err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := c.refusal(); err != nil {
-		return "", err
+		return nil, err
 	}
 	if c.decision.Verdict == policy.Warned {
 		j.app.say("%s %s: %s", j.app.paint(j.app.stderr, yellow, "warning:"), clean(l.String()), clean(c.who()))
 	}
-	if c.decision.Report != nil {
-		signedBy = signers(c.decision.Report)
+	return c.decision, nil
+}
+
+// rememberedPolicy is who must sign c where only its lock file says so.
+func (a *app) rememberedPolicy(ctx context.Context, who policyFlags, c *checked) (*policy.Policy, error) {
+	var keys []signing.Key
+	if c.before.NeedsKeys() {
+		var err error
+		if keys, err = a.listedKeys(ctx, c.located); err != nil {
+			return nil, err
+		}
 	}
-	return signedBy, nil
+	if !c.before.NeedsTrust() {
+		return policy.Remembered(*c.before, keys, nil), nil
+	}
+	trust, err := a.roots(who, ".")(ctx, policy.TrustSource{Name: publicSigstore, Public: true})
+	if err != nil {
+		return nil, err
+	}
+	return policy.Remembered(*c.before, keys, trust), nil
 }
 
 // refusal is why the package must not be used, or nil.
 func (c *checked) refusal() error {
 	err := c.decision.Err()
-	if err != nil && c.from != "" && c.decision.Report != nil {
+	if err != nil && c.from != "" && c.decision.Report != nil && c.decision.Report.State != signing.StateVerified {
 		return unverified(c.located.String(), c.decision.Report)
 	}
 	return err

@@ -41,6 +41,13 @@ const (
 	Fetched  How = "prebuilt" // a binary that fits this machine
 )
 
+// Signed is what is known of a package's signatures, as a lock file keeps it;
+// zero where nobody asked.
+type Signed struct {
+	By    string
+	Level string
+}
+
 // Options says what to install, where, and how.
 type Options struct {
 	Project   string // root of the work tree; folders of local requirements count from here
@@ -66,7 +73,7 @@ type Options struct {
 	// Check is asked about every package of a registry before anything of it
 	// is used, and refuses with an error; "signed by" is remembered in Result.
 	// Nil accepts all. Policy names what it asks for: another Policy asks anew.
-	Check  func(ctx context.Context, name clyde.Name, p *resolve.LockedPackage) (signedBy string, err error)
+	Check  func(ctx context.Context, name clyde.Name, p *resolve.LockedPackage) (Signed, error)
 	Policy string
 	// Prebuilt is asked for a binary before a package is built. Nil has none.
 	Prebuilt Prebuilt
@@ -95,14 +102,14 @@ type Result struct {
 
 // Package is one package of a Result.
 type Package struct {
-	Name     clyde.Name
-	Version  clyde.Version
-	Digest   string // of the manifest; "" of a local one
-	Dir      string // slash path below Deps
-	How      How
-	Change   Change
-	SignedBy string
-	Build    resolve.LockedBuild `json:",omitzero"` // the binary, where How once was Fetched
+	Name    clyde.Name
+	Version clyde.Version
+	Digest  string // of the manifest; "" of a local one
+	Dir     string // slash path below Deps
+	How     How
+	Change  Change
+	Signed  Signed
+	Build   resolve.LockedBuild `json:",omitzero"` // the binary, where How once was Fetched
 }
 
 // Change says what happened to a package's folder.
@@ -120,7 +127,7 @@ type installer struct {
 	store  *Store
 	byName map[clyde.Name]*pkg
 	order  []*pkg // those that others need first
-	signed map[clyde.Name]string
+	signed map[clyde.Name]Signed
 }
 
 // Run makes the deps folder hold what the lock file says, for one platform, and
@@ -146,7 +153,7 @@ func Run(ctx context.Context, s *Store, o Options) (_ *Result, err error) {
 	}
 	defer func() { err = errors.Join(err, release()) }()
 
-	in := &installer{o: &o, store: s, signed: map[clyde.Name]string{}}
+	in := &installer{o: &o, store: s, signed: map[clyde.Name]Signed{}}
 	if err := in.graph(); err != nil {
 		return nil, err
 	}
@@ -236,7 +243,7 @@ func (in *installer) graph() error {
 // unpacks those that will not come out of the store.
 func (in *installer) fetch(ctx context.Context) error {
 	errs := make([]error, len(in.order))
-	signed := make([]string, len(in.order))
+	signed := make([]Signed, len(in.order))
 	// One failure does not end the others, so that the error is the same each
 	// time: that of the first in order.
 	var all errgroup.Group

@@ -145,7 +145,7 @@ func (in *installer) lay(print string) (*Result, error) {
 	res := &Result{Deps: in.o.Deps}
 	var linked []*pkg
 	for _, p := range in.order {
-		out := Package{Name: p.name, Version: p.locked.Version, Digest: p.locked.Digest, How: p.how, SignedBy: in.signed[p.name]}
+		out := Package{Name: p.name, Version: p.locked.Version, Digest: p.locked.Digest, How: p.how, Signed: in.signed[p.name]}
 		if p.prebuilt != nil {
 			out.Build = p.prebuilt.Build
 		}

@@ -46,7 +46,7 @@ func Make(ctx context.Context, s *Store, o Options, m Made, use func(prefix stri
 	if o.Lock == nil {
 		o.Lock = &resolve.Lock{}
 	}
-	in := &installer{o: &o, store: s, signed: map[clyde.Name]string{}}
+	in := &installer{o: &o, store: s, signed: map[clyde.Name]Signed{}}
 	if err := in.graph(); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/provenance"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 )
 
@@ -35,6 +36,8 @@ const (
 	OutOfTime      Code = "out_of_time"         // signed when the authority did not count
 	NoRule         Code = "no_rule"             // no rule is about it, and the default is not to allow
 	SignerChanged  Code = "signer_changed"      // not by whom the lock file remembers
+
+	SignatureWeaker Code = "signature_weaker" // the lock file remembers more than its signatures prove
 )
 
 // Codes lists every reason with what it means, in a fixed order.
@@ -55,6 +58,7 @@ func Codes() []struct {
 		{OutOfTime, "The package was signed at a time when the signer did not count."},
 		{NoRule, "No rule of the policy is about the package."},
 		{SignerChanged, "The package is not signed by whom the lock file remembers."},
+		{SignatureWeaker, "The signatures of the package prove less than the lock file remembers."},
 	}
 }
 
@@ -73,6 +77,7 @@ type Decision struct {
 	Rule    string          `json:"rule,omitempty"`       // name; empty where the default decided
 	Matched []string        `json:"matched"`              // authorities that have signed, sorted
 	Signers []string        `json:"signed_by"`            // who they are, sorted: what a lock file keeps
+	Level   Level           `json:"level,omitempty"`      // what they prove: likewise
 	Reasons []Reason        `json:"reasons"`              // empty where the verdict is allow
 	Report  *signing.Report `json:"signatures,omitempty"` // what was found; nil where nothing was asked
 
@@ -95,6 +100,9 @@ func (d *Decision) Err() error {
 	e := clyde.Errorf(clyde.ErrUnverified, "%s is refused: %s", what, d.Reasons[0].Text).WithCode(string(d.Reasons[0].Code))
 	for _, r := range d.Reasons[1:] {
 		e.Fix("mind also: %s", r.Text)
+	}
+	if slices.ContainsFunc(d.Reasons, func(r Reason) bool { return r.Code == SignerChanged || r.Code == SignatureWeaker }) {
+		e.Fix("ask its publisher; if it is meant, take signed_by and signed_level of %s out of clyde.lock, in a change that others read", d.Package)
 	}
 	return e
 }
@@ -133,13 +141,17 @@ func (p *Policy) root(ctx context.Context, name string) (*signing.Trust, error) 
 }
 
 // Check decides about one package: it reads its signatures from src and holds
-// them against the rule about it. Locked is who has signed it before, as
-// Decision.Signers said: one of them must have again, and "" asks for nobody.
-// Now counts where a signature has no proven time.
+// them against the rule about it. Before is what a lock file remembers of them,
+// which must still hold; nil is nothing. Now counts where a signature has no
+// proven time.
 //
 // An error means that nothing could be found out (clyde.ErrUnavailable); it is
 // never a verdict.
-func (p *Policy) Check(ctx context.Context, src signing.Source, sub signing.Subject, locked []string, now time.Time) (*Decision, error) {
+func (p *Policy) Check(ctx context.Context, src signing.Source, sub signing.Subject, before *Before, now time.Time) (*Decision, error) {
+	var locked []string
+	if before != nil {
+		locked = before.Signers
+	}
 	d := &Decision{
 		Package: sub.Name.String(), Version: sub.Version, Digest: sub.Digest.String(),
 		Verdict: Allowed, Matched: []string{}, Signers: []string{}, Reasons: []Reason{},
@@ -182,15 +194,7 @@ func (p *Policy) Check(ctx context.Context, src signing.Source, sub signing.Subj
 			d.Verdict = Warned
 		}
 	}
-	if len(locked) > 0 && !slices.ContainsFunc(locked, func(s string) bool { return slices.Contains(d.Signers, s) }) {
-		// Once signed, always signed: a mode that only warns does not undo that.
-		d.Verdict = Denied
-		is := "nobody who counts"
-		if len(d.Signers) > 0 {
-			is = strings.Join(d.Signers, ", ")
-		}
-		d.fail(SignerChanged, "it was signed by %s, and is signed by %s", strings.Join(locked, ", "), is)
-	}
+	before.held(d) // once signed, always signed
 	return d, nil
 }
 
@@ -216,6 +220,12 @@ func (p *Policy) apply(ctx context.Context, src signing.Source, sub signing.Subj
 	signed := map[string][]string{} // signers by authority
 	for i := range rep.Signatures {
 		for _, name := range p.counting(rule, &rep.Signatures[i], now, d) {
+			if d.Level.Below(Logged) {
+				d.Level = Signed
+				if len(rep.Signatures[i].Logs) > 0 {
+					d.Level = Logged
+				}
+			}
 			signed[name] = append(signed[name], rep.Signatures[i].Who())
 		}
 	}
@@ -228,6 +238,9 @@ func (p *Policy) apply(ctx context.Context, src signing.Source, sub signing.Subj
 	for name, who := range signed {
 		d.Matched = append(d.Matched, name)
 		d.Signers = append(d.Signers, who...)
+	}
+	if d.Level == Logged && p.attested(rule, AttestationRule{PredicateType: provenance.PredicateType}, now, d) {
+		d.Level = Provenance
 	}
 	slices.Sort(d.Matched)
 	slices.Sort(d.Signers)
@@ -357,6 +370,9 @@ func (p *Policy) revoked(res *signing.SignatureResult) string {
 	}
 	return ""
 }
+
+// keySigner begins what signing.SignatureResult.Who says of a key.
+const keySigner = "key "
 
 // distinct returns how many authorities can each be given a signer of their
 // own: one key or person who fits two of them is one.

@@ -70,7 +70,7 @@ func (w world) check(t *testing.T, text string, locked ...string) *policy.Decisi
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	d, err := p.Check(t.Context(), w.oc, w.sub, locked, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC))
+	d, err := p.Check(t.Context(), w.oc, w.sub, before(locked), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,4 +238,11 @@ func TestTrapOnePersonTwoNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, d, policy.Denied, policy.Threshold)
+}
+
+func before(signers []string) *policy.Before {
+	if len(signers) == 0 {
+		return nil
+	}
+	return &policy.Before{Signers: signers}
 }

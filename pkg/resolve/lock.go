@@ -19,8 +19,8 @@ type Lock struct {
 	Packages  map[clyde.Name]*LockedPackage
 }
 
-// LockedPackage is one package of a lock file. Builds and SignedBy are for
-// those who fetch; resolving keeps them while the digest stays.
+// LockedPackage is one package of a lock file. Builds and who signed
+// are for those who fetch; see NewLock.
 type LockedPackage struct {
 	Version      clyde.Version
 	Registry     string // host
@@ -32,7 +32,8 @@ type LockedPackage struct {
 	Traits       map[string]string      // all of them, defaults too
 	Dependencies []Edge                 // by kind and name
 	Builds       map[string]LockedBuild // by platform
-	SignedBy     string                 // who signed it, as verification names them
+	SignedBy     string                 // who signed it, as verification names them, and so must again
+	SignedLevel  string                 // what their signatures proved
 }
 
 // LockedBuild is a prebuilt binary for one platform.
@@ -42,8 +43,9 @@ type LockedBuild struct {
 }
 
 // NewLock returns the lock of a solution that was found with those overrides.
-// What prev knows of builds and signers stays where the digest does; prev may
-// be nil.
+// What prev knows of builds stays where the digest does, and who signed a
+// package stays with its name: the next version is to be by the same. prev may be
+// nil.
 func NewLock(sol *Solution, overrides map[clyde.Name]clyde.Range, prev *Lock) *Lock {
 	l := &Lock{
 		Traits: maps.Clone(sol.TraitValues), Overrides: maps.Clone(overrides), Requires: slices.Clone(sol.Dependencies),
@@ -57,7 +59,10 @@ func NewLock(sol *Solution, overrides map[clyde.Name]clyde.Range, prev *Lock) *L
 		}
 		if prev != nil {
 			if old := prev.Packages[p.Name]; old != nil && old.Digest == q.Digest && q.Digest != "" {
-				q.Builds, q.SignedBy = old.Builds, old.SignedBy
+				q.Builds = old.Builds
+			}
+			if old := prev.Packages[p.Name]; old != nil && q.Digest != "" {
+				q.SignedBy, q.SignedLevel = old.SignedBy, old.SignedLevel
 			}
 		}
 		l.Packages[p.Name] = q

@@ -27,6 +27,7 @@ const lockHead = "# Written by clyde. Keep it in version control; do not edit it
 var (
 	plainRE  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._/:-]*[A-Za-z0-9]$`)
 	digestRE = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	levelRE  = regexp.MustCompile(`^(?:signed|logged|provenance)$`)
 	abiRE    = regexp.MustCompile(`^[0-9a-f]{16,64}$`)
 )
 
@@ -84,6 +85,7 @@ func (l *Lock) Bytes() []byte {
 			w.line(3, scalar(key), fmt.Sprintf("{abi_id: %q, digest: %q}", b.ABI, b.Digest))
 		}
 		w.some(2, "signed_by", p.SignedBy)
+		w.some(2, "signed_level", p.SignedLevel)
 	}
 	return w.Bytes()
 }
@@ -441,6 +443,7 @@ func (p *lockParser) packages(n *yaml.Node) error {
 			"build_dependencies": p.toEdges(&q.Dependencies, Build),
 			"builds":             p.builds(q),
 			"signed_by":          p.to(&q.SignedBy, nil),
+			"signed_level":       p.to(&q.SignedLevel, levelRE),
 		})
 		if err != nil {
 			return err
