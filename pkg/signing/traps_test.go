@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -159,6 +162,35 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// bombMemory bounds what checking one package may hold at once, in bytes,
+// whatever lies in the registry.
+const bombMemory = 64 << 20
+
+// highWater watches how many bytes the heap holds until the function that it
+// returns is called, which says the most.
+func highWater(t *testing.T) func() uint64 {
+	t.Helper()
+	const name = "/memory/classes/heap/objects:bytes"
+	stop, most := make(chan struct{}), make(chan uint64)
+	go func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		var high uint64
+		sample := []metrics.Sample{{Name: name}}
+		for {
+			metrics.Read(sample)
+			high = max(high, sample[0].Value.Uint64())
+			select {
+			case <-stop:
+				most <- high
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() uint64 { close(stop); return <-most }
+}
+
 // Trap 3: a layer that would unpack to gigabytes is read as it is stored, up to
 // the limit, and hides nothing.
 func TestTrapBomb(t *testing.T) { // not parallel: it measures memory
@@ -186,10 +218,24 @@ func TestTrapBomb(t *testing.T) { // not parallel: it measures memory
 
 	src := &counting{remote: r}
 	var before, after runtime.MemStats
+	runtime.GC()
 	runtime.ReadMemStats(&before)
+	// What is held at once, as often as the collector looks: the registry of this
+	// test is in it, too.
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
+	peak := highWater(t)
+	start := time.Now()
 	rep := mustVerify(t, src, sub, alice.key)
+	took := time.Since(start)
+	most := peak()
 	runtime.ReadMemStats(&after)
 	wantState(t, rep, signing.StateVerified)
+	if held := int64(most) - int64(before.HeapAlloc); held > bombMemory {
+		t.Errorf("held %d MiB; want at most %d", held>>20, bombMemory>>20)
+	}
+	if took > signing.Timeout {
+		t.Errorf("took %s; want at most %s", took, signing.Timeout)
+	}
 	if n := src.bytes.Load(); n > signing.MaxTotal {
 		t.Errorf("read %d bytes of layers; the limit is %d", n, signing.MaxTotal)
 	}
