@@ -376,11 +376,11 @@ func (j *judge) checks(ctx context.Context, o *install.Options, at *origins) (er
 		}
 	}
 	switch {
-	case len(known) == 0:
+	case len(known) == 0 && j.who.minAge <= 0:
 	case o.Offline:
 		j.app.say("%s signatures are not looked at again without a network", j.app.paint(j.app.stderr, yellow, "note:"))
 	default:
-		o.Check, o.Policy = at.checker(j), strings.Join(known, "\n")
+		o.Check, o.Policy = at.checker(j), strings.Join(append(known, j.who.minAge.String()), "\n")
 	}
 	return nil
 }
@@ -390,7 +390,7 @@ func (j *judge) checks(ctx context.Context, o *install.Options, at *origins) (er
 func (o *origins) checker(j *judge) func(context.Context, clyde.Name, *resolve.LockedPackage) (install.Signed, error) {
 	return func(ctx context.Context, name clyde.Name, p *resolve.LockedPackage) (install.Signed, error) {
 		before := remembered(p)
-		if j.policy == nil && before == nil {
+		if j.policy == nil && before == nil && j.who.minAge <= 0 {
 			return install.Signed{}, nil
 		}
 		at, err := o.locate(ctx, name, p.Registry)
@@ -413,6 +413,9 @@ func (o *origins) checker(j *judge) func(context.Context, clyde.Name, *resolve.L
 // checked again under the next. It is empty where there is none.
 func policyText(ctx context.Context, f policyFlags) (string, error) {
 	text := []string{f.identity, f.issuer}
+	if f.minAge > 0 {
+		text = append(text, f.minAge.String())
+	}
 	if path := policyPath(f); path != "" {
 		b, err := os.ReadFile(path)
 		if err != nil {

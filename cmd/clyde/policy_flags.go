@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,7 @@ type policyFlags struct {
 	trustedRoot string
 	offline     bool
 	bundleDir   string
+	minAge      time.Duration // what is younger is refused; 0 asks for nothing
 }
 
 // register adds the flags of what checks signatures, with or without a network.
@@ -44,6 +46,7 @@ func (f *policyFlags) registerOnline(cmd *cobra.Command) {
 	fl.StringVar(&f.identity, "certificate-identity", "", "who must have signed without a key: a workflow's address, an e-mail address")
 	fl.StringVar(&f.issuer, "certificate-oidc-issuer", "", "who vouches for that identity")
 	fl.StringVar(&f.policy, "policy", "", "policy that says who must have signed what (env "+policyVar+")")
+	fl.DurationVar(&f.minAge, "min-age", 0, "refuse versions that are younger, as in 72h: what is stolen is often found out in days")
 	fl.StringVar(&f.trustedRoot, "trusted-root", "", "trusted root to check certificates against, in place of the public sigstore's (env "+trustedRootVar+")")
 }
 

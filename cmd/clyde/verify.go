@@ -292,7 +292,13 @@ func (j *judge) decide(ctx context.Context, c *checked) (err error) {
 	case j.byHand:
 		c.from = "--key"
 	}
-	c.decision, err = p.Check(ctx, src, c.subject, c.before, time.Now())
+	if c.decision, err = p.Check(ctx, src, c.subject, c.before, time.Now()); err != nil {
+		return err
+	}
+	why, err := j.young(ctx, c.located, c.decision)
+	if err == nil && why != "" {
+		c.decision.Refuse(policy.TooYoung, why)
+	}
 	return err
 }
 
@@ -302,7 +308,11 @@ func (j *judge) decide(ctx context.Context, c *checked) (err error) {
 // nil. It says what a policy merely warns of.
 func (j *judge) admit(ctx context.Context, l located, before *policy.Before) (*policy.Decision, error) {
 	if j.policy == nil && before == nil {
-		return nil, nil
+		why, err := j.young(ctx, l, nil)
+		if err == nil && why != "" {
+			err = clyde.Errorf(clyde.ErrUnverified, "%s is refused: %s", l, why).WithCode(string(policy.TooYoung))
+		}
+		return nil, err
 	}
 	c := checked{located: l, before: before}
 	if err := j.decide(ctx, &c); err != nil {

@@ -37,6 +37,7 @@ const (
 	NoRule         Code = "no_rule"             // no rule is about it, and the default is not to allow
 	SignerChanged  Code = "signer_changed"      // not by whom the lock file remembers
 
+	TooYoung        Code = "too_young"        // it has not been there for long enough
 	SignatureWeaker Code = "signature_weaker" // the lock file remembers more than its signatures prove
 )
 
@@ -58,6 +59,7 @@ func Codes() []struct {
 		{OutOfTime, "The package was signed at a time when the signer did not count."},
 		{NoRule, "No rule of the policy is about the package."},
 		{SignerChanged, "The package is not signed by whom the lock file remembers."},
+		{TooYoung, "The package has not been there for as long as is asked for."},
 		{SignatureWeaker, "The signatures of the package prove less than the lock file remembers."},
 	}
 }
@@ -105,6 +107,12 @@ func (d *Decision) Err() error {
 		e.Fix("ask its publisher; if it is meant, take signed_by and signed_level of %s out of clyde.lock, in a change that others read", d.Package)
 	}
 	return e
+}
+
+// Refuse denies the package for a reason that is no matter of signatures.
+func (d *Decision) Refuse(code Code, why string) {
+	d.Verdict = Denied
+	d.fail(code, "%s", why)
 }
 
 func (d *Decision) fail(code Code, format string, args ...any) {
