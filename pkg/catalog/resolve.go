@@ -49,10 +49,15 @@ func (c *Catalog) known(ctx context.Context, p account.Principal, name clyde.Nam
 	c.start()
 	repo := name.Repo()
 	version, err := c.DB.PackageVersion(ctx, repo)
+	k, ok := c.shelf.Get(repo)
+	if errors.Is(err, clyde.ErrUnavailable) && ok && c.DB.Public(repo) {
+		// What everybody may see, as it was when it was last asked for.
+		k.once.Do(func() { k.err = err; c.shelf.Drop(repo) })
+		return k, k.err
+	}
 	if err != nil {
 		return nil, err
 	}
-	k, ok := c.shelf.Get(repo)
 	if !ok || k.version != version {
 		row, err := c.DB.Package(ctx, repo)
 		if err != nil && !errors.Is(err, clyde.ErrNotFound) {

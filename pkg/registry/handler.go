@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -44,6 +45,9 @@ func (r *Registry) serve(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	p, err := r.o.Accounts.Authenticate(req)
+	if errors.Is(err, clyde.ErrUnavailable) && r.stands(req, t) {
+		p, err = account.Principal{}, nil // what everybody may have needs no name
+	}
 	if err != nil {
 		r.fail(w, req, err)
 		return
@@ -109,24 +113,11 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error
 		read = false // where an upload stands concerns who uploads
 	}
 	if read {
-		if err := r.mayPull(req.Context(), c.p, c.repo); err != nil {
-			return err
+		err := r.pull(w, req, c)
+		if errors.Is(err, clyde.ErrUnavailable) && r.stands(req, c.target) {
+			return r.pullFromFiles(w, req, c)
 		}
-		if r.o.PullLimit != nil {
-			if err := r.o.PullLimit(c.p, req.RemoteAddr, w.Header()); err != nil {
-				return err
-			}
-		}
-		if c.kind == kindManifest {
-			if err := r.refAvailable(req.Context(), c.p, c.repo, c.ref); err != nil {
-				return err
-			}
-			return r.getManifest(w, req, c)
-		}
-		if err := r.blobAvailable(req.Context(), c.p, c.repo, digest.Digest(c.ref)); err != nil {
-			return err
-		}
-		return r.getBlob(w, req, c)
+		return err
 	}
 	may := r.mayPush
 	if req.Method == http.MethodDelete && c.kind != kindUpload {
@@ -146,6 +137,34 @@ func (r *Registry) route(w http.ResponseWriter, req *http.Request, c call) error
 		return r.beginUpload(w, req, c)
 	}
 	return r.serveUpload(w, req, c)
+}
+
+// pull answers with a manifest or a blob.
+func (r *Registry) pull(w http.ResponseWriter, req *http.Request, c call) error {
+	if err := r.mayPull(req.Context(), c.p, c.repo); err != nil {
+		return err
+	}
+	if err := r.pullLimit(w, req, c); err != nil {
+		return err
+	}
+	if c.kind == kindManifest {
+		if err := r.refAvailable(req.Context(), c.p, c.repo, c.ref); err != nil {
+			return err
+		}
+		return r.getManifest(w, req, c)
+	}
+	if err := r.blobAvailable(req.Context(), c.p, c.repo, digest.Digest(c.ref)); err != nil {
+		return err
+	}
+	return r.getBlob(w, req, c)
+}
+
+// pullLimit counts a pull.
+func (r *Registry) pullLimit(w http.ResponseWriter, req *http.Request, c call) error {
+	if r.o.PullLimit == nil {
+		return nil
+	}
+	return r.o.PullLimit(c.p, req.RemoteAddr, w.Header())
 }
 
 func allow(w http.ResponseWriter, req *http.Request, methods ...string) error {

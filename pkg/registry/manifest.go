@@ -29,7 +29,7 @@ func manifestUnknown(repo, ref string) error {
 func (r *Registry) member(ctx context.Context, repo string, d digest.Digest) (member, error) {
 	key := repo + "@" + d.String()
 	m, gen, ok := r.members.get(key)
-	if ok {
+	if ok && r.o.Replica == "" { // else another may have removed it
 		return m, nil
 	}
 	row, err := r.o.DB.Manifest(ctx, repo, d.String())
@@ -93,6 +93,11 @@ func (r *Registry) getManifest(w http.ResponseWriter, req *http.Request, c call)
 	if err != nil {
 		return err
 	}
+	return r.serveManifest(w, req, c, d, m)
+}
+
+// serveManifest answers with a manifest that the repository holds.
+func (r *Registry) serveManifest(w http.ResponseWriter, req *http.Request, c call, d digest.Digest, m member) error {
 	h := w.Header()
 	r.cacheControl(h, req, isDigest(c.ref))
 	h.Set("Content-Type", m.mediaType)

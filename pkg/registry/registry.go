@@ -95,6 +95,9 @@ type Options struct {
 	// Private reports whether the package is hidden from those without a grant.
 	// It is asked on every request, so it must be fast; nil means none is.
 	Private func(ctx context.Context, repo string) (bool, error)
+	// Public reports whether the repository may be shown to everybody while the
+	// database cannot be reached; nil means none may.
+	Public func(repo string) bool
 	// PullLimit and PublishLimit return clyde.ErrRateLimited when somebody pulls,
 	// or publishes the version of a tag, too often; they say in h what is left.
 	// nil: nobody does.

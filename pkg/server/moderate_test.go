@@ -63,9 +63,9 @@ func mustKey(t *testing.T, version string) string {
 }
 
 // layers returns the digests of a version's config and source.
-func layers(t *testing.T, s *Server, dgst string) (config, source string) {
+func layers(t *testing.T, s *Server, repo, dgst string) (config, source string) {
 	t.Helper()
-	b, _, err := s.Registry.Manifest(t.Context(), "acme/tool", digest.Digest(dgst))
+	b, _, err := s.Registry.Manifest(t.Context(), repo, digest.Digest(dgst))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +92,8 @@ func TestWithdrawn(t *testing.T) {
 	old := release(t, s, "1.0.0", "the first", shared)
 	bad := release(t, s, "1.1.0", "the bad one", shared)
 	own := release(t, s, "1.2.0", "the other bad one", tarball(t, "int own;"))
-	_, sharedBlob := layers(t, s, bad)
-	ownConfig, ownBlob := layers(t, s, own)
+	_, sharedBlob := layers(t, s, "acme/tool", bad)
+	ownConfig, ownBlob := layers(t, s, "acme/tool", own)
 	at := base(s)
 	v2, v1 := at+"/v2/acme/tool", at+"/api/v1/packages/acme/tool"
 	status := func(url string, want int, text string) string {
@@ -191,7 +191,7 @@ func TestErase(t *testing.T) {
 	shared, leaky := tarball(t, "int shared;"), tarball(t, "#define KEY \""+strings.Repeat(secret, 3)+"\"")
 	release(t, s, "1.0.0", "the first", shared)
 	bad := release(t, s, "1.1.0", "key "+secret, leaky)
-	_, source := layers(t, s, bad)
+	_, source := layers(t, s, "acme/tool", bad)
 	sbom := fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"application/spdx+json",`+
 		`"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},`+
 		`"layers":[],"subject":{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"%s","size":%d},"annotations":{"found":"%s"}}`, bad, size(t, s, bad), secret)

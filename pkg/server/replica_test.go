@@ -234,3 +234,125 @@ func TestPostgresReplicas(t *testing.T) {
 		}
 	})
 }
+
+// Without the database, what is public is pulled by tag and by digest, and the
+// index is read, for as long as an outage of ten minutes and more; what is
+// private, or became so at the last moment, is not; afterwards all goes on.
+func TestPostgresOutage(t *testing.T) {
+	t.Parallel()
+	pg := postgrestest.Start(t)
+	c := testConfig(t)
+	c.Database.URL = pg.Database(t)
+	var mu sync.Mutex
+	ahead := time.Duration(0)
+	s := start(t, c, Options{Now: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Now().Add(ahead)
+	}})
+	ctx := t.Context()
+	token, _, err := s.Accounts.Create(ctx, System, account.TokenSpec{Name: "admin", Admin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"open", "cold", "secret", "late"} {
+		yaml := fmt.Sprintf("name: \"@acme/%s\"\nversion: 1.0.0\ndescription: A library.\nlicense: MIT\nlanguage: c\ntype: library\n", name)
+		if _, _, err := s.Ingest.Publish(ctx, s.Registry, System, []byte(yaml), bytes.NewReader(tarball(t, name)), "application/vnd.clyde.package.source.v1.tar+gzip"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hide := func(repo string) {
+		t.Helper()
+		err := s.DB.SaveSetting(ctx, store.Setting{Repo: repo, Private: true}, store.Change{Type: "package.access", Package: "@" + repo}, store.AuditEntry{})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	hide("acme/secret")
+	digests := map[string]string{}
+	for _, name := range []string{"open", "cold", "secret", "late"} {
+		cl, err := s.DB.Claim(ctx, "acme/"+name, "1.0.0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests[name] = cl.Digest
+	}
+	config, source := layers(t, s, "acme/cold", digests["cold"])
+	index := "/api/v1/index/acme/open.ndjson"
+	for _, name := range []string{"open", "late"} {
+		if resp, body := request(t, s, "GET", "/api/v1/index/acme/"+name+".ndjson", "", nil); resp.StatusCode != http.StatusOK {
+			t.Fatalf("index of %s = %d %s", name, resp.StatusCode, body)
+		}
+	}
+	eventually(t, func() string {
+		if !s.DB.Public("acme/open") || !s.DB.Public("acme/late") || s.DB.Public("acme/secret") {
+			return "the server does not know what is public"
+		}
+		return ""
+	})
+	hide("acme/late")
+	eventually(t, func() string {
+		if s.DB.Public("acme/late") {
+			return "what was made private is taken for public"
+		}
+		return ""
+	})
+
+	pg.Stop(t)
+	reachable := []string{
+		"/v2/acme/open/manifests/1.0.0", "/v2/acme/open/manifests/" + digests["open"],
+		"/v2/acme/cold/manifests/1.0.0", "/v2/acme/cold/blobs/" + config, "/v2/acme/cold/blobs/" + source, index,
+	}
+	check := func(when string, want bool) {
+		t.Helper()
+		for _, path := range reachable {
+			for _, tok := range []string{"", token} {
+				if resp, body := request(t, s, "GET", path, tok, nil); (resp.StatusCode == http.StatusOK) != want {
+					t.Errorf("%s: GET %s = %d %.200s", when, path, resp.StatusCode, body)
+				}
+			}
+		}
+		for _, path := range []string{
+			"/v2/acme/secret/manifests/1.0.0", "/v2/acme/secret/manifests/" + digests["secret"], "/v2/acme/late/manifests/1.0.0",
+			"/v2/acme/late/manifests/" + digests["late"], "/api/v1/index/acme/secret.ndjson", "/api/v1/index/acme/late.ndjson",
+		} {
+			for _, tok := range []string{"", token} {
+				if resp, body := request(t, s, "GET", path, tok, nil); resp.StatusCode < 400 || strings.Contains(body, "1.0.0\"") {
+					t.Errorf("%s: GET %s = %d %.200s; want nothing of it", when, path, resp.StatusCode, body)
+				}
+			}
+		}
+	}
+	check("at once", true)
+	if resp, body := request(t, s, "GET", "/v2/acme/open/manifests/9.9.9", "", nil); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("a version that is not there = %d %s", resp.StatusCode, body)
+	}
+	if resp, body := request(t, s, "PUT", "/v2/acme/open/manifests/2.0.0", token, []byte("{}")); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a push = %d %s; want 503", resp.StatusCode, body)
+	}
+	mu.Lock()
+	ahead = 10 * time.Minute
+	mu.Unlock()
+	check("after ten minutes", true)
+	mu.Lock()
+	ahead = 2 * time.Hour
+	mu.Unlock()
+	check("after two hours", false)
+
+	pg.Go(t)
+	eventually(t, func() string {
+		if resp, body := request(t, s, "GET", "/v2/", token, nil); resp.StatusCode != http.StatusOK {
+			return fmt.Sprintf("after the outage: %d %s", resp.StatusCode, body)
+		}
+		return ""
+	})
+	if err := s.DB.AddNamespace(ctx, "later", "ada"); err != nil {
+		t.Errorf("a write after the outage: %v", err)
+	}
+	eventually(t, func() string {
+		if !s.DB.Public("acme/open") {
+			return "the server does not know again what is public"
+		}
+		return ""
+	})
+}

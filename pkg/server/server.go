@@ -151,6 +151,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 			s, err := p.DB.Setting(ctx, repo)
 			return s.Private, err
 		},
+		Public: p.DB.Public,
 		Limits: registry.Limits{
 			MaxBlob: cfg.Registry.MaxBlob, MaxSessions: cfg.Registry.MaxUploads,
 			BytesPerDay: cfg.Registry.MaxBytesPerDay, UploadAge: cfg.Registry.UploadRetention,

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // listenAgain is how long Listen waits before it connects again.
 const listenAgain = time.Second
 
-// Listen wakes whoever waits for EventsReady and ChangesReady when another
+// Listen keeps what Public knows, and wakes whoever waits for EventsReady and ChangesReady when another
 // process that shares the database commits, until ctx ends. What was said while
 // it had no connection is made up for: it wakes them when it has one. Where no
 // other process serves, it only waits.
@@ -23,6 +24,7 @@ func (db *DB) Listen(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		_ = db.listen(ctx, e) // the next connection makes up for it; what it is about is asked for now and then anyway
+		db.public.away(db.now())
 		select {
 		case <-ctx.Done():
 		case <-time.After(listenAgain):
@@ -41,12 +43,44 @@ func (db *DB) listen(ctx context.Context, e postgresEngine) error {
 	if _, err := c.Exec(ctx, "LISTEN "+notifyChannel); err != nil {
 		return err
 	}
+	if err := db.loadPublic(ctx); err != nil {
+		return err
+	}
 	db.signal(true, true)
 	for {
 		n, err := c.WaitForNotification(ctx)
 		if err != nil {
 			return err
 		}
-		db.signal(strings.Contains(n.Payload, wroteEvents), strings.Contains(n.Payload, wroteChanges))
+		if err := db.heard(ctx, n.Payload); err != nil {
+			return err
+		}
 	}
 }
+
+// heard takes in what another process said that it wrote; see tx.wrote.
+func (db *DB) heard(ctx context.Context, payload string) error {
+	var events, changes bool
+	var repos []string
+	for word := range strings.FieldsSeq(payload) {
+		switch word {
+		case wroteEvents:
+			events = true
+		case wroteChanges:
+			changes = true
+		case allPackages:
+			return errHeardAll // connecting again reads everything
+		default:
+			repos = append(repos, word)
+		}
+	}
+	if len(repos) > 0 {
+		db.withdrawn.forget()
+		db.held.forget()
+	}
+	db.signal(events, changes)
+	return db.lookAgain(ctx, repos)
+}
+
+// errHeardAll says that every package may have been touched.
+var errHeardAll = errors.New("every package was written")

@@ -191,8 +191,12 @@ func (e postgresEngine) failed(err error) error {
 	if !e.lost(err) {
 		return err
 	}
+	return errUnreachable(err)
+}
+
+func errUnreachable(cause error) error {
 	return clyde.Errorf(clyde.ErrUnavailable, "the database cannot be reached; try again in a moment").
-		WithCode("database_unavailable").Because(err)
+		WithCode("database_unavailable").Because(cause)
 }
 
 func (postgresEngine) lost(err error) bool {
@@ -201,10 +205,11 @@ func (postgresEngine) lost(err error) bool {
 		return false
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		// Classes: connection exceptions, too many connections, operator
-		// intervention (shut down, crashed, starting), and a statement that took
-		// too long.
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57")
+		// Classes: connection exceptions, too many connections, and operator
+		// intervention (shut down, crashed, starting), but for a statement that
+		// took too long, after which the connection is as good as before.
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") ||
+			strings.HasPrefix(pg.Code, "57") && pg.Code != "57014"
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true

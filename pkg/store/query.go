@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -141,10 +143,12 @@ type scanner interface {
 
 // row is a *sql.Row that also carries the failure to prepare.
 type row struct {
-	row  *sql.Row
-	err  error
-	eng  engine
-	done context.CancelFunc // nil: nothing to release
+	row   *sql.Row
+	err   error
+	eng   engine
+	gate  *gate              // of readers; nil in a transaction
+	asked func() error       // whether whoever asked still waits
+	done  context.CancelFunc // nil: nothing to release
 }
 
 func (r row) Scan(dest ...any) error {
@@ -154,30 +158,71 @@ func (r row) Scan(dest ...any) error {
 	if r.done != nil {
 		defer r.done()
 	}
-	return r.eng.failed(r.row.Scan(dest...))
+	err := r.row.Scan(dest...)
+	if r.asked != nil && r.asked() != nil {
+		return err // whoever asked did not wait, which says nothing of the database
+	}
+	return r.gate.saw(r.eng.failed(err))
 }
 
 // row runs a query of at most one row on a reader.
 func (db *DB) row(ctx context.Context, name string, args ...any) row {
-	s, err := db.stmts.get(ctx, name)
+	s, err := db.reader(ctx, name)
 	if err != nil {
 		return row{err: err}
 	}
+	asked := ctx.Err
 	ctx, done := db.eng.bound(ctx)
-	return row{row: s.QueryRowContext(ctx, db.eng.args(args)...), eng: db.eng, done: done}
+	return row{row: s.QueryRowContext(ctx, db.eng.args(args)...), eng: db.eng, gate: &db.gate, asked: asked, done: done}
 }
 
 // list runs a query on a reader and scans every row.
 func list[T any](ctx context.Context, db *DB, scan func(scanner) (T, error), name string, args ...any) ([]T, error) {
-	s, err := db.stmts.get(ctx, name)
+	s, err := db.reader(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	ctx, done := db.eng.bound(ctx)
+	bound, done := db.eng.bound(ctx)
 	defer done()
-	rows, err := s.QueryContext(ctx, db.eng.args(args)...)
+	rows, err := s.QueryContext(bound, db.eng.args(args)...)
 	out, err := collect(rows, err, scan)
-	return out, db.eng.failed(err)
+	if ctx.Err() != nil {
+		return out, err // whoever asked did not wait, which says nothing of the database
+	}
+	return out, db.gate.saw(db.eng.failed(err))
+}
+
+// reader returns a statement for a reader, or clyde.ErrUnavailable at once where
+// the database could not be reached a moment ago.
+func (db *DB) reader(ctx context.Context, name string) (*sql.Stmt, error) {
+	if err := db.gate.open(); err != nil {
+		return nil, err
+	}
+	s, err := db.stmts.get(ctx, name)
+	return s, db.gate.saw(err)
+}
+
+// shutFor is how long readers do not try again after they could not reach the
+// database, so that not each of them waits for an answer that does not come.
+const shutFor = time.Second
+
+// gate is shut for a moment after the database could not be reached. A nil gate
+// is always open.
+type gate struct{ until atomic.Int64 } // Unix nanoseconds
+
+func (g *gate) open() error {
+	if u := g.until.Load(); u != 0 && time.Now().UnixNano() < u {
+		return errUnreachable(nil)
+	}
+	return nil
+}
+
+// saw returns err, and shuts the gate where it says that there is no database.
+func (g *gate) saw(err error) error {
+	if g != nil && err != nil && errors.Is(err, clyde.ErrUnavailable) {
+		g.until.Store(time.Now().Add(shutFor).UnixNano())
+	}
+	return err
 }
 
 func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {

@@ -40,6 +40,8 @@ type DB struct {
 
 	withdrawn fewRepos
 	held      fewRepos
+	public    publicRepos
+	gate      gate // of readers
 
 	close func() error // once
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -325,10 +326,18 @@ type tx struct {
 	touchedAll bool
 }
 
+// maxNotice bounds what tx.wrote says, in bytes: Postgres takes 7,999.
+const maxNotice = 7000
+
 // wrote says in words for other processes what the transaction wrote, "" for
-// nothing that they wait for.
+// nothing that they wait for: wroteEvents, wroteChanges, and the repositories
+// of which packages were written, or allPackages.
 func (t *tx) wrote() string {
-	var w []string
+	repos := slices.Compact(t.touched) // stampAll sorted them
+	if t.touchedAll || len(strings.Join(repos, " ")) > maxNotice {
+		repos = []string{allPackages}
+	}
+	w := slices.Clone(repos)
 	if t.events {
 		w = append(w, wroteEvents)
 	}
