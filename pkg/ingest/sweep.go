@@ -241,14 +241,14 @@ func (in *Ingest) sweepRepo(ctx context.Context, r *upstream.Registry, repo stri
 		}
 		there[d] = true
 	}
+	if err := in.sweepReleases(ctx, r, repo, there, changed, &rep); err != nil {
+		return rep, err
+	}
 	row, err := in.DB.UpstreamRepo(ctx, repo)
 	if errors.Is(err, clyde.ErrNotFound) {
 		return rep, nil // nothing of it is a package
 	}
 	if err != nil {
-		return rep, err
-	}
-	if err := in.sweepReleases(ctx, r, repo, there, changed, &rep); err != nil {
 		return rep, err
 	}
 	if row.Seen = in.Now(); listed {
@@ -397,7 +397,7 @@ func (in *Ingest) missing(ctx context.Context, r *upstream.Registry, rel store.R
 	if has {
 		return first, in.DB.ForgetMissing(ctx, rel.Repo, rel.VersionKey)
 	}
-	return in.DB.NoteMissing(ctx, rel.Repo, rel.VersionKey, rel.Digest)
+	return in.DB.NoteMissing(ctx, rel.Repo, rel.VersionKey, rel.Digest, in.Now())
 }
 
 // maxAlive bounds the digests that are asked for to see whether a registry

@@ -167,17 +167,17 @@ func (db *DB) SaveUpstreamRepo(ctx context.Context, r UpstreamRepo) (changed boo
 	return changed, err
 }
 
-// NoteMissing notes that a registry answered that a version's digest is gone,
-// and returns when it did so first.
-func (db *DB) NoteMissing(ctx context.Context, repo, key, digest string) (first time.Time, err error) {
+// NoteMissing notes that a registry answered at that time that a version's digest
+// is gone, and returns when it did so first.
+func (db *DB) NoteMissing(ctx context.Context, repo, key, digest string, at time.Time) (first time.Time, err error) {
 	defer clyde.Wrap(&err, "store.NoteMissing(%s, %s)", repo, key)
 	err = db.write(ctx, relaxed, func(tx *tx) error {
-		if err := tx.exec("NoteMissing", repo, key, digest, ms(db.now())); err != nil {
+		if err := tx.exec("NoteMissing", repo, key, digest, ms(at)); err != nil {
 			return err
 		}
-		var at int64
-		err := tx.row("Missing", repo, key, digest).Scan(&at)
-		first = fromMS(at)
+		var since int64
+		err := tx.row("Missing", repo, key, digest).Scan(&since)
+		first = fromMS(since)
 		return err
 	})
 	return first, err

@@ -36,17 +36,17 @@ func testUpstream(t *testing.T, db *store.DB, c *clock) {
 		t.Errorf("UpstreamNamespaces = %+v", ns)
 	}
 
-	first := get(db.NoteMissing(ctx, "acme/zlib", "1.0.0", digest(1)))(t)
+	first := get(db.NoteMissing(ctx, "acme/zlib", "1.0.0", digest(1), c.Now()))(t)
 	c.advance(time.Hour)
-	if again := get(db.NoteMissing(ctx, "acme/zlib", "1.0.0", digest(1)))(t); !again.Equal(first) {
+	if again := get(db.NoteMissing(ctx, "acme/zlib", "1.0.0", digest(1), c.Now()))(t); !again.Equal(first) {
 		t.Errorf("NoteMissing again = %s; want the first, %s", again, first)
 	}
-	if again := get(db.NoteMissing(ctx, "acme/zlib", "1.0.0", digest(2)))(t); !again.Equal(c.Now()) {
+	if again := get(db.NoteMissing(ctx, "acme/zlib", "1.0.0", digest(2), c.Now()))(t); !again.Equal(c.Now()) {
 		t.Errorf("NoteMissing of another digest = %s; want now", again)
 	}
 	must(t, db.ForgetMissing(ctx, "acme/zlib", "1.0.0"))
 	c.advance(time.Hour)
-	if again := get(db.NoteMissing(ctx, "acme/zlib", "1.0.0", digest(2)))(t); !again.Equal(c.Now()) {
+	if again := get(db.NoteMissing(ctx, "acme/zlib", "1.0.0", digest(2), c.Now()))(t); !again.Equal(c.Now()) {
 		t.Errorf("NoteMissing after ForgetMissing = %s; want now", again)
 	}
 
