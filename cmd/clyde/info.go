@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clydepm/clyde-registry/pkg/client"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
 // about makes a command that asks the registry about one package: NAME or
@@ -32,13 +33,18 @@ func (a *app) about(cmd *cobra.Command, run func(ctx context.Context, c *client.
 }
 
 func newInfo(a *app) *cobra.Command {
-	return a.about(&cobra.Command{
+	var problems bool
+	cmd := a.about(&cobra.Command{
 		Use:   "info NAME[@RANGE]",
 		Short: "Show what is known about a package",
 		Long: "Show a package and its latest version, or the newest version in RANGE. NAME is @namespace/name; the @\n" +
-			"in front may be left out. For a name without its namespace, the packages it may mean are listed.",
-		Example: "  clyde info @acme/fastjson\n  clyde info acme/fastjson@^1.2 --json",
+			"in front may be left out. For a name without its namespace, the packages it may mean are listed.\n" +
+			"With --problems, what was pushed to it and could not be taken, and why.",
+		Example: "  clyde info @acme/fastjson\n  clyde info acme/fastjson@^1.2 --json\n  clyde info @acme/fastjson --problems",
 	}, func(ctx context.Context, c *client.Client, t target) error {
+		if problems {
+			return a.showProblems(ctx, c, t.name)
+		}
 		p, err := c.Package(ctx, t.name)
 		if err != nil {
 			return err
@@ -62,6 +68,31 @@ func newInfo(a *app) *cobra.Command {
 		}
 		return a.showInfo(p, r)
 	})
+	cmd.Flags().BoolVar(&problems, "problems", false, "show what was pushed and could not be taken, and why")
+	return cmd
+}
+
+// showProblems prints what could not be taken of a package: nothing when all was.
+func (a *app) showProblems(ctx context.Context, c *client.Client, name clyde.Name) error {
+	found, err := c.Problems(ctx, name)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.emit("info", struct {
+			Name     string           `json:"name"`
+			Problems []client.Problem `json:"problems"`
+		}{name.String(), append([]client.Problem{}, found...)})
+	}
+	if len(found) == 0 {
+		a.say("nothing that was pushed to %s waits to be mended", name)
+		return nil
+	}
+	var rows [][]string
+	for _, p := range found {
+		rows = append(rows, []string{p.Tag, day(p.Received), p.Source, p.Reason})
+	}
+	return a.table([]column{{title: "TAG"}, {title: "HEARD OF"}, {title: "FROM"}, {title: "WHY NOT", gives: true}}, rows)
 }
 
 // showInfo prints a package for a person. Every line is "key<tab>value" in a

@@ -178,8 +178,11 @@ func (s *server) replies() map[string]any {
 		"get-version":               exampleRelease,
 		"resolve-range":             exampleRelease,
 		"resolve":                   Resolution(exampleAnswer),
-		"list-builds":               Builds{Items: []catalog.Build{exampleBuild}, Rules: compat.RulesVersion},
-		"list-dependencies":         Dependencies{Items: []catalog.Dependency{exampleDependency}, Whole: &exampleWhole},
+		"list-problems": PackageProblems{Items: []catalog.Refusal{{
+			ID: 7, Tag: "1.3.2", Digest: exampleDigest, Reason: "the tag is 1.3.2 and package.yaml says version 1.3.1", Source: "harbor", Received: exampleTime,
+		}}},
+		"list-builds":       Builds{Items: []catalog.Build{exampleBuild}, Rules: compat.RulesVersion},
+		"list-dependencies": Dependencies{Items: []catalog.Dependency{exampleDependency}, Whole: &exampleWhole},
 		"get-signatures": catalog.Signatures{
 			State: "verified", Report: json.RawMessage(
 				`{"repo":"acme/zlib","digest":"` + exampleDigest + `","state":"verified","signatures":[],"attestations":[]}`),

@@ -165,6 +165,18 @@ func (s *server) versions() {
 		return &rawOutput{"application/octet-stream", b}, s.unknown(ctx, ref.Name, err)
 	})
 	add(s, operation{
+		id: "list-problems", method: "GET", path: at + "/problems", tag: "packages", summary: "See what could not be taken",
+		about: "What was pushed to the package, here or in the registry that it comes from, and was not taken, with the reasons, newest first.", errors: []int{404},
+	}, func(ctx context.Context, in *PackagePath) (*problemsOutput, error) {
+		callOf(ctx).cache = cacheRevalidate
+		name, err := in.name()
+		if err != nil {
+			return nil, err
+		}
+		found, err := s.Catalog.Problems(ctx, callOf(ctx).who, name)
+		return &problemsOutput{PackageProblems{Items: items(found)}}, s.unknown(ctx, name, err)
+	})
+	add(s, operation{
 		id: "get-index", method: "GET", path: base + "/index/{namespace}/{name}.ndjson", tag: "packages", summary: "Get the index of a package",
 		about: "What resolving needs: a line of JSON a version, lowest first; the same bytes until something changes. Made for caches, which ask again each time.", errors: []int{404, 410},
 		content: map[string]any{ndjson: `{"name":"@acme/zlib","version":"1.3.1","digest":"sha256:…","source":"sha256:…","size":1497445}` + "\n"},
@@ -201,3 +213,10 @@ const (
 	textType = "text/plain; charset=utf-8"
 	ndjson   = "application/x-ndjson"
 )
+
+// PackageProblems is what could not be taken of a package.
+type PackageProblems struct {
+	Items []catalog.Refusal `json:"items"`
+}
+
+type problemsOutput struct{ Body PackageProblems }

@@ -28,8 +28,10 @@ type Catalog struct {
 	// Home returns the host of the registry that a namespace comes from and the
 	// prefix of its repositories; host "" is our own. nil: all are ours.
 	Home func(ctx context.Context, namespace string) (host, prefix string)
-	Log  *slog.Logger
-	Now  func() time.Time
+	// HomeName returns what events of the registry at a host have as their source.
+	HomeName func(host string) string
+	Log      *slog.Logger
+	Now      func() time.Time
 	// Blob returns the bytes of a blob of the registry, at most limit of them;
 	// what is larger is clyde.ErrTooLarge.
 	Blob func(ctx context.Context, repo string, d digest.Digest, limit int64) ([]byte, error)

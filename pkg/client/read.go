@@ -238,6 +238,11 @@ func (c *Client) Signatures(ctx context.Context, name clyde.Name, version string
 	return out, err
 }
 
+// Problems lists what was pushed to a package and could not be taken, newest first.
+func (c *Client) Problems(ctx context.Context, name clyde.Name) ([]Problem, error) {
+	return list[Problem](ctx, c, packagePath(name)+"/problems", nil)
+}
+
 // WhoAmI returns who the registry takes this client for.
 func (c *Client) WhoAmI(ctx context.Context) (Identity, error) {
 	var out Identity

@@ -320,3 +320,13 @@ type Build struct {
 	Actor     string        `json:"attached_by"`
 	Facts     *compat.Facts `json:"facts"`
 }
+
+// Problem is something that was pushed and could not be taken.
+type Problem struct {
+	ID       int64     `json:"id"`
+	Tag      string    `json:"tag,omitempty"`
+	Digest   string    `json:"digest,omitempty"`
+	Reason   string    `json:"reason"`
+	Source   string    `json:"source"` // registry, sweep, api, or the name of another registry
+	Received time.Time `json:"received_at"`
+}

@@ -81,6 +81,9 @@ func (in *Ingest) applyPush(ctx context.Context, from *upstream.Registry, ev cly
 	dgst := digest.Digest(ev.Digest)
 	if ev.Tag != "" {
 		d, err := in.Source.Resolve(ctx, ev.Repo, ev.Tag)
+		if (errors.Is(err, clyde.ErrNotFound) || err == nil && ev.Digest != "" && d.Digest.String() != ev.Digest) && in.early(from, ev) {
+			return false, clyde.Errorf(clyde.ErrUnavailable, "%s does not show %s:%s as it was told of yet", from.Host(), ev.Repo, ev.Tag).WithCode("tag_pending")
+		}
 		if errors.Is(err, clyde.ErrNotFound) {
 			return false, nil
 		}
@@ -114,6 +117,11 @@ func (in *Ingest) applyPush(ctx context.Context, from *upstream.Registry, ev cly
 // applyRelease saves one version and what follows from it. f is what its
 // signatures amount to, nil where that is to be found out.
 func (in *Ingest) applyRelease(ctx context.Context, from *upstream.Registry, ev clyde.Event, dgst digest.Digest, payload []byte, f *finding) error {
+	if from != nil { // before anything can be seen of it, why it was refused among it
+		if _, err := in.show(ctx, from, ev.Repo, dgst); err != nil {
+			return err
+		}
+	}
 	name, err := clyde.ParseRepo(ev.Repo)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -130,7 +131,7 @@ func (in *Ingest) place(ctx context.Context, ev clyde.Event) (from *upstream.Reg
 	if ev.Action == clyde.ActionDelete || Refers(ev.Tag) != "" {
 		return nil, false, nil
 	}
-	if ok, err := isOurs(ctx, r, ev); err != nil || !ok {
+	if ok, err := in.isOurs(ctx, r, ev); err != nil || !ok {
 		return nil, false, err
 	}
 	if badName != nil {
@@ -149,13 +150,27 @@ func (in *Ingest) place(ctx context.Context, ev clyde.Event) (from *upstream.Reg
 	return r, err == nil, err
 }
 
+// tagPending is how long after a notification the tag that it names may still be
+// missing, or mean what it meant before: distribution tells of a manifest before it
+// writes the tag. Ours.
+const tagPending = 20 * time.Second
+
+// early reports whether an event of the inbox is so young that the foreign
+// registry may not have done yet what it told of.
+func (in *Ingest) early(from *upstream.Registry, ev clyde.Event) bool {
+	return from != nil && ev.ID != 0 && in.Now().Sub(ev.Received) < tagPending
+}
+
 // isOurs reports whether an event of a repository that is not ours yet is about
 // a package or a build.
-func isOurs(ctx context.Context, r *upstream.Registry, ev clyde.Event) (bool, error) {
+func (in *Ingest) isOurs(ctx context.Context, r *upstream.Registry, ev clyde.Event) (bool, error) {
 	if ev.Tag == "" {
 		return false, nil // staged, or refers to something that is not known either
 	}
 	d, err := r.Resolve(ctx, ev.Repo, ev.Tag)
+	if errors.Is(err, clyde.ErrNotFound) && in.early(r, ev) {
+		return false, clyde.Errorf(clyde.ErrUnavailable, "%s does not show %s:%s as it was told of yet", r.Host(), ev.Repo, ev.Tag).WithCode("tag_pending")
+	}
 	if err != nil {
 		return false, absent(err)
 	}
@@ -179,8 +194,8 @@ func absent(err error) error {
 }
 
 // adopt does for a version, or a build, of a foreign registry what the door does
-// for one of ours, before anything of it can be seen: who may see it, whether its
-// name is taken, and which digest it has for ever.
+// for one of ours, before anything of it can be seen: whether its name is taken, and
+// which digest it has for ever.
 func (in *Ingest) adopt(ctx context.Context, from *upstream.Registry, ev clyde.Event, key string, dgst digest.Digest) error {
 	if from == nil {
 		return nil
@@ -192,9 +207,6 @@ func (in *Ingest) adopt(ctx context.Context, from *upstream.Registry, ev clyde.E
 	if other != "" {
 		return clyde.Errorf(clyde.ErrConflict, "@%s is too close to @%s, which exists: -, _ and . are alike in a name", ev.Repo, other).
 			WithCode("name_taken").Fix("Publish as @%s, or choose another name.", other)
-	}
-	if _, err := in.show(ctx, from, ev.Repo, dgst); err != nil {
-		return err
 	}
 	actor := ev.Actor
 	if actor == "" {

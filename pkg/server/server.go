@@ -179,7 +179,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	}
 	p.homes = &homes{db: p.DB, set: p.Upstreams, now: o.Now}
 	p.Catalog = &catalog.Catalog{
-		Home: p.homes.of, DB: p.DB, Engine: p.Engine, Content: p.Content, Host: host, Log: o.Log, Now: o.Now, Blob: p.blob, Changed: p.Ingest.Relatest,
+		Home: p.homes.of, HomeName: p.homes.name, DB: p.DB, Engine: p.Engine, Content: p.Content, Host: host, Log: o.Log, Now: o.Now, Blob: p.blob, Changed: p.Ingest.Relatest,
 	}
 	p.Moderator = p.newModerator()
 	return p, nil

@@ -204,6 +204,14 @@ func (h *homes) of(ctx context.Context, ns string) (host, prefix string) {
 	return rows[ns].Host, rows[ns].Prefix
 }
 
+// name is catalog.Catalog.HomeName.
+func (h *homes) name(host string) string {
+	if r := h.set.ByHost(host); r != nil {
+		return r.Name()
+	}
+	return ""
+}
+
 // visible lists the addresses that p may know of, by namespace: of those with
 // something that everybody sees, and those that p has a role in.
 func (h *homes) visible(ctx context.Context, p account.Principal) (map[string]string, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/config"
 	"github.com/clydepm/clyde-registry/internal/registrytest"
+	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
 const eventSecret = "Bearer 0123456789abcdef"
@@ -74,5 +75,36 @@ func TestSidecar(t *testing.T) {
 	}
 	if _, body := get(t, http.DefaultClient, base(s)+"/.well-known/clyde/registry.json"); !strings.Contains(body, `"acme":"http://`+told.Host+`"`) {
 		t.Errorf("well-known: %s", body)
+	}
+}
+
+// What cannot be taken is said where its publisher looks, and to nobody who may
+// not see the package.
+func TestSidecarSaysWhyNot(t *testing.T) {
+	t.Parallel()
+	reg := registrytest.Listen(t).GGCR(true)
+	reg.Push(t, "", "acme/zlib", "1.0.0")
+	reg.Push(t, "acme/other", "acme/fmt", "1.0.0") // its name is not its repository's
+	s := sidecar(t, reg, nil)
+	foundSoon(t, "the reason", func() bool {
+		_, body := get(t, http.DefaultClient, base(s)+"/api/v1/packages/acme/other/problems")
+		return strings.Contains(body, "acme/fmt")
+	})
+	resp, body := get(t, http.DefaultClient, base(s)+"/packages/acme/other")
+	if resp.StatusCode != http.StatusNotFound || !strings.Contains(body, "Problems") || !strings.Contains(body, "acme/fmt") {
+		t.Errorf("the page: %s %s", resp.Status, body)
+	}
+	foundSoon(t, "the sweep", func() bool { return finds(t, s, "zlib", "@acme/zlib") })
+	if _, body := get(t, http.DefaultClient, base(s)+"/api/v1/packages/acme/zlib/problems"); !strings.Contains(body, `"items":[]`) {
+		t.Errorf("of one that is well: %s", body)
+	}
+	if resp, _ := get(t, http.DefaultClient, base(s)+"/api/v1/packages/acme/none/problems"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("of one that is not: %s", resp.Status)
+	}
+	if _, err := s.DB.SaveUpstreamRepo(t.Context(), store.UpstreamRepo{Repo: "acme/other", Host: reg.Host, Hidden: true}); err != nil {
+		t.Fatal(err)
+	}
+	if resp, body := get(t, http.DefaultClient, base(s)+"/api/v1/packages/acme/other/problems"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("of one that is hidden: %s %s", resp.Status, body)
 	}
 }

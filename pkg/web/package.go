@@ -143,6 +143,9 @@ type packagePage struct {
 	Readme  template.HTML
 	Install []install
 	Headers []string
+
+	Problems []catalog.Refusal // what could not be taken
+
 	Origin  *origin   // nil: not by a CI run
 	Checked time.Time // when its signatures were last looked at; zero: it has none, or nobody knows
 	More    int       // headers that are not shown
@@ -169,6 +172,9 @@ func (s *Web) pkg(w http.ResponseWriter, r request) error {
 		return err
 	}
 	h, ref, done, err := s.head(w, r, "readme")
+	if errors.Is(err, clyde.ErrNotFound) && r.PathValue("version") == "" {
+		return s.neverTaken(w, r, err)
+	}
 	if done || err != nil {
 		return err
 	}
@@ -180,6 +186,9 @@ func (s *Web) pkg(w http.ResponseWriter, r request) error {
 	}
 	if s.o.Moderator != nil && r.who.Session != "" {
 		p.Kinds = account.ReportKinds
+	}
+	if p.Problems, err = s.o.Catalog.Problems(r.Context(), r.who, ref.Name); err != nil {
+		return err
 	}
 	if h.Release.Version != "" {
 		readme, err := s.o.Catalog.Readme(r.Context(), r.who, ref)
@@ -217,6 +226,24 @@ func (s *Web) rail(r request, p *packagePage, n clyde.Name) (err error) {
 	}
 	p.Weeks, err = s.weeks(r, n)
 	return err
+}
+
+// neverTaken shows whoever may know why no version of a package could be taken;
+// to everybody else it is not found.
+func (s *Web) neverTaken(w http.ResponseWriter, r request, absent error) error {
+	n, _, err := s.name(w, r)
+	if err != nil {
+		return absent
+	}
+	found, err := s.o.Catalog.Problems(r.Context(), r.who, n)
+	if err != nil || len(found) == 0 {
+		return absent
+	}
+	return s.render(w, r, http.StatusNotFound, "problems.html", struct {
+		base
+		Name     string
+		Problems []catalog.Refusal
+	}{s.base(r, n.String()), n.String(), found})
 }
 
 func (s *Web) pkgSlash(w http.ResponseWriter, r request) error {

@@ -612,3 +612,7 @@ func BenchmarkPackagePage(b *testing.B) {
 		get(b, h, "/packages/acme/zlib")
 	}
 }
+
+func (s *shelf) Problems(context.Context, account.Principal, clyde.Name) ([]catalog.Refusal, error) {
+	return nil, nil
+}
