@@ -65,6 +65,7 @@ var layer = map[string]int{
 	"pkg/content":                   30,
 	"pkg/downloads":                 30, // counts pulls in classes
 	"pkg/catalog":                   31, // asks account and content
+	"pkg/linked":                    31, // publishes tags of repositories
 	"pkg/ingest":                    31,
 	"pkg/ingest/notify":             31, // what other registries report
 	"pkg/upstream":                  22, // registries that others run

@@ -1,14 +1,22 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -37,6 +45,9 @@ func scriptGitHub(ts *testscript.TestScript, _ bool, _ []string) {
 		"ghs_readonly": {Login: "github-actions[bot]", Read: []string{"acme"}, Identity: true},
 		"ghp_stranger": {Login: "eve"},
 	}
+	at := httptest.NewServer(hub)
+	ts.Defer(at.Close)
+	ts.Setenv("GITHUB_AT", at.URL)
 	for k, v := range hub.Environment() {
 		ts.Setenv(k, v)
 	}
@@ -123,4 +134,62 @@ func hubOf(ts *testscript.TestScript) *githubtest.Hub {
 		ts.Fatalf("github first")
 	}
 	return h.(*githubtest.Hub)
+}
+
+// scriptWebhook is "webhook STATUS LINKFILE KIND BODY [SECRET]": GitHub sends
+// an event to the webhook that clyde repository link described as JSON. ID in
+// the body is the number of the linked repository.
+func scriptWebhook(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 4 {
+		ts.Fatalf("usage: webhook STATUS LINKFILE KIND BODY [SECRET]")
+	}
+	text := ts.ReadFile(args[1])
+	field := func(name string) string {
+		m := regexp.MustCompile(`"` + name + `": "([^"]*)"`).FindStringSubmatch(text)
+		if m == nil {
+			ts.Fatalf("%s has no %s", args[1], name)
+		}
+		return m[1]
+	}
+	secret := ""
+	if len(args) > 4 {
+		secret = args[4]
+	} else {
+		secret = field("secret")
+	}
+	body := strings.ReplaceAll(args[3], `"id":ID`, `"id":`+field("repository_id"))
+	m := hmac.New(sha256.New, []byte(secret))
+	m.Write([]byte(body))
+	req, err := http.NewRequest(http.MethodPost, field("webhook"), strings.NewReader(body))
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-GitHub-Event", args[2])
+	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(m.Sum(nil)))
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if strconv.Itoa(resp.StatusCode) != args[0] {
+		ts.Fatalf("status %d; want %s: %s", resp.StatusCode, args[0], b)
+	}
+}
+
+// scriptEventually is "eventually PATTERN COMMAND...": the command's output has
+// the pattern within half a minute.
+func scriptEventually(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: eventually PATTERN COMMAND...")
+	}
+	re := regexp.MustCompile(args[0])
+	tick, deadline := time.NewTicker(200*time.Millisecond), time.Now().Add(30*time.Second)
+	defer tick.Stop()
+	for time.Now().Before(deadline) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if re.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		<-tick.C
+	}
+	ts.Fatalf("%s: never %s", strings.Join(args[1:], " "), args[0])
 }

@@ -25,7 +25,7 @@ func TestInterruptedPull(t *testing.T) {
 	t.Setenv("HOME", dir)
 	t.Setenv("XDG_CONFIG_HOME", dir)
 	t.Setenv("DOCKER_CONFIG", dir)
-	_, home, token, stop, err := startServer(filepath.Join(dir, "data"), "")
+	_, home, token, stop, err := startServer(filepath.Join(dir, "data"), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

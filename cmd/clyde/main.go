@@ -96,7 +96,7 @@ func newRoot(a *app) *cobra.Command {
 	add(groupFind, newSearch(a), newInfo(a), newVersions(a), newBuilds(a), newDependents(a), newPull(a))
 	add(groupNeed, newAdd(a), newRemove(a), newInstall(a), newUpdate(a), newOutdated(a), newTree(a), newWhy(a), newLicenses(a), newSBOM(a), newResolve(a))
 	add(groupTrust, newKeygen(a), newSign(a), newAttest(a), newVerify(a), newLock(a), newPolicy(a), newKeyCommand(a))
-	add(groupManage, newYank(a), newUnyank(a), newDeprecate(a), newAccess(a), newOwner(a), newTransfer(a), newNamespace(a), newOrg(a), newTrust(a), newAudit(a))
+	add(groupManage, newYank(a), newUnyank(a), newDeprecate(a), newAccess(a), newOwner(a), newTransfer(a), newNamespace(a), newOrg(a), newTrust(a), newRepository(a), newAudit(a))
 	add(groupSelf, newLogin(a), newLogout(a), newWhoami(a), newToken(a), newInvitation(a), newAuth(a), newConfig(a), newCache(a), newDoctor(a), newAPI(a), newCompletion(a), newVersion(a))
 	return root
 }

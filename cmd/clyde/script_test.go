@@ -86,6 +86,8 @@ func scriptParams(dir string) testscript.Params {
 			"workflow":         scriptWorkflow,
 			"action":           scriptAction,
 			"gitlab":           scriptGitLab,
+			"webhook":          scriptWebhook,
+			"eventually":       scriptEventually,
 		},
 	}
 }
@@ -115,7 +117,7 @@ func scriptStatus(ts *testscript.TestScript, neg bool, args []string) {
 // scriptServer is "server": it starts a registry and sets CLYDE_REGISTRY, HOST
 // (host:port) and ADMIN, the administrator's token.
 func scriptServer(ts *testscript.TestScript, _ bool, _ []string) {
-	s, url, token, stop, err := startServer(filepath.Join(ts.Getenv("WORK"), ".server"), ts.Getenv("ISSUER"))
+	s, url, token, stop, err := startServer(filepath.Join(ts.Getenv("WORK"), ".server"), ts.Getenv("ISSUER"), ts.Getenv("GITHUB_AT"))
 	ts.Check(err)
 	scriptServers.Store(url, s)
 	ts.Defer(func() { ts.Check(stop()) })
@@ -126,10 +128,11 @@ func scriptServer(ts *testscript.TestScript, _ bool, _ []string) {
 
 // startServer runs a registry with its data in dir until stop is called. An
 // issuer's identity tokens are accepted as GitHub's.
-func startServer(dir, issuer string) (_ *server.Server, url, token string, stop func() error, err error) {
+func startServer(dir, issuer, github string) (_ *server.Server, url, token string, stop func() error, err error) {
 	c := config.Default()
 	c.HTTP.Addr = "127.0.0.1:0"
 	c.Data.Dir = dir
+	c.SignIn.GitHub.APIURL = github
 	if issuer != "" {
 		c.TrustedPublishing.Insecure, c.TrustedPublishing.Lookup = true, false
 		c.TrustedPublishing.Issuers = []config.TrustedIssuer{{Name: "github", URL: issuer, Kind: "github"}}

@@ -280,6 +280,14 @@ func (t *Trusted) Remove(ctx context.Context, by Principal, name clyde.Name, id 
 	return t.o.DB.RemovePublisher(ctx, id, audit)
 }
 
+// MayTrust returns nil when by may decide who publishes the package. Where by
+// may not, a package that is private and one that does not exist are refused
+// alike.
+func (t *Trusted) MayTrust(ctx context.Context, by Principal, name clyde.Name) error {
+	_, err := t.mayTrust(ctx, by, name)
+	return err
+}
+
 // mayTrust returns nil when by may decide who publishes the package, and
 // whether it exists. Where by may not, a package that is private and one that
 // does not exist are refused alike.

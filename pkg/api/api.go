@@ -15,6 +15,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/linked"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -38,6 +39,7 @@ type Options struct {
 	Keys     Keys
 	Signing  Signing
 	Trusted  *account.Trusted // nil: no trusted publishing
+	Linked   *linked.Linked   // nil: packages are published from no repositories
 	// Moderator withdraws versions and takes reports; nil: no moderation.
 	Moderator *account.Moderator
 	// Publish stores one version on behalf of p and returns when it is visible.
@@ -128,6 +130,7 @@ func New(o Options) (http.Handler, error) {
 	s.moderation()
 	s.trustedPublishing()
 	s.signing()
+	s.linkedRepositories()
 	s.site()
 	if err := s.document(); err != nil {
 		return nil, err

@@ -211,6 +211,10 @@ func (s *server) replies() map[string]any {
 		"exchange-token":          ExchangedToken{Token: "clyde_…", Expires: exampleTime, Seconds: int(account.RunTokenLife.Seconds()), Package: "@acme/zlib"},
 		"list-trusted-publishers": TrustedPublisherList{[]TrustedPublisher{examplePublisher}},
 		"add-trusted-publisher":   examplePublisher,
+		"get-linked-repository":   exampleLink,
+		"link-repository":         exampleLink,
+		"publish-tag":             exampleLink,
+		"receive-release":         WebhookAnswer{"the tag will be published"},
 		"get-health":              Health{"ok"},
 		"get-ready":               Health{"ready"},
 	})
@@ -231,6 +235,9 @@ var requests = map[string]any{
 	"ask-device":        DeviceRequest{Name: "clyde on build-7", Scopes: exampleScopes, Expires: "720h"},
 	"poll-device":       DevicePoll{DeviceCode: "clyded_…"},
 	"exchange-token":    ExchangeRequest{Token: "eyJhbGciOiJSUzI1NiIs…", Package: "@acme/zlib"},
+	"link-repository":   LinkedRepositoryRequest{Repository: "acme/zlib", Token: "github_pat_…"},
+	"publish-tag":       PublishTagRequest{Tag: "v1.3.1"},
+	"receive-release":   map[string]any{"action": "published", "release": map[string]any{"tag_name": "v1.3.1"}, "repository": map[string]any{"id": 583231}},
 	"add-trusted-publisher": TrustedPublisherRequest{
 		Issuer: "github", Repository: "acme/zlib", Workflow: "release.yml", Ref: "refs/tags/v*", Environment: "release",
 	},

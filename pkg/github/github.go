@@ -96,9 +96,9 @@ type Client struct {
 func New(o Options) (*Client, error) {
 	if o.API == "" {
 		o.API = DefaultAPI
-		if o.Archives == nil {
-			o.Archives = DefaultArchives()
-		}
+	}
+	if strings.TrimRight(o.API, "/") == DefaultAPI && o.Archives == nil {
+		o.Archives = DefaultArchives()
 	}
 	base, err := url.Parse(strings.TrimRight(o.API, "/"))
 	if err != nil || base.Host == "" || base.User != nil || base.Scheme != "https" && base.Scheme != "http" {

@@ -70,7 +70,7 @@ func (s *Server) api(pages *web.Web) (http.Handler, error) {
 	}
 	return api.New(api.Options{
 		LeakKeys: leaks,
-		Catalog:  s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Signing: policies{s.Parts}, Trusted: s.Trusted, Idempotent: s.DB.Idempotent, Moderator: s.Moderator, Buckets: s.Limits, Asset: pages.Asset, Vouched: pages.Vouched,
+		Catalog:  s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Signing: policies{s.Parts}, Trusted: s.Trusted, Linked: s.Linked, Idempotent: s.DB.Idempotent, Moderator: s.Moderator, Buckets: s.Limits, Asset: pages.Asset, Vouched: pages.Vouched,
 		Publish: func(ctx context.Context, p account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error) {
 			if !s.cfg.HasRole("registry") {
 				return clyde.Name{}, "", errNoRegistry()

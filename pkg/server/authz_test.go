@@ -220,6 +220,7 @@ var bodies = map[string]string{
 	"set-signing-policy": `{"policy":""}`,
 	"report-leaks":       `[]`, "resolve": `{"requires":{"@acme/PKG":"*"}}`,
 	"ask-device": `{"name":"x","scopes":[{"actions":["pull"],"pattern":"*"}]}`, "poll-device": `{"device_code":"none"}`,
+	"link-repository": `{"repository":"acme/zlib","token":""}`, "publish-tag": `{"tag":"v1"}`, "receive-release": `{}`,
 	"add-trusted-publisher": `{"issuer":"nowhere","repository":"acme/zlib","workflow":"release.yml"}`,
 }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,11 +26,13 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/api"
 	"github.com/clydepm/clyde-registry/pkg/catalog"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/content"
 	"github.com/clydepm/clyde-registry/pkg/downloads"
 	"github.com/clydepm/clyde-registry/pkg/index"
 	"github.com/clydepm/clyde-registry/pkg/index/memory"
 	"github.com/clydepm/clyde-registry/pkg/ingest"
+	"github.com/clydepm/clyde-registry/pkg/linked"
 	"github.com/clydepm/clyde-registry/pkg/notice"
 	"github.com/clydepm/clyde-registry/pkg/policy"
 	"github.com/clydepm/clyde-registry/pkg/registry"
@@ -62,6 +65,7 @@ type Parts struct {
 	Catalog   *catalog.Catalog
 	Moderator *account.Moderator
 	Limits    *api.Buckets
+	Linked    *linked.Linked
 	Log       *slog.Logger
 	Now       func() time.Time
 
@@ -178,6 +182,16 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 		return nil, err
 	}
 	p.homes = &homes{db: p.DB, set: p.Upstreams, now: o.Now}
+	archives, err := newArchives(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p.Linked = linked.New(linked.Options{
+		DB: p.DB, Accounts: p.Accounts, Trusted: p.Trusted, API: githubAPI(cfg), Client: archives, Secret: p.secret, Log: o.Log, Now: o.Now,
+		Publish: func(ctx context.Context, who account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error) {
+			return p.Ingest.Publish(ctx, p.Registry, who, manifest, archive, mediaType)
+		},
+	})
 	p.Catalog = &catalog.Catalog{
 		Home: p.homes.of, HomeName: p.homes.name, DB: p.DB, Engine: p.Engine, Content: p.Content, Host: host, Log: o.Log, Now: o.Now, Blob: p.blob, Changed: p.Ingest.Relatest,
 	}
@@ -345,6 +359,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.Ingest.Run(ctx) })
 	g.Go(func() error { return s.Trusts.Run(ctx, s.Ingest.ReverifyAll) })
 	g.Go(func() error { return s.Registry.Run(ctx) })
+	g.Go(func() error { return s.Linked.Run(ctx) })
 	g.Go(func() error { return s.tell(ctx) })
 	g.Go(func() error { return s.keepAudit(ctx, s.cfg.Audit.Retention) })
 	g.Go(func() error { return s.pulls.Run(ctx) })

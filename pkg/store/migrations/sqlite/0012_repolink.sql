@@ -1,0 +1,33 @@
+-- Repositories of source code that packages are published from, and the tags
+-- that were. Both are our own: a backup brings them back.
+
+-- +goose Up
+
+CREATE TABLE repolink (
+    namespace     TEXT   NOT NULL,
+    base          TEXT   NOT NULL,
+    id            TEXT   NOT NULL UNIQUE,
+    repository    TEXT   NOT NULL, -- OWNER/NAME, as it was called when it was linked
+    repository_id TEXT   NOT NULL, -- the provider's number of it, which counts
+    owner_id      TEXT   NOT NULL,
+    actor         TEXT   NOT NULL,
+    account       BIGINT NOT NULL, -- on whose behalf is published; 0: the instance's
+    created_ms    BIGINT NOT NULL,
+    PRIMARY KEY (namespace, base)
+);
+
+CREATE TABLE tag_run (
+    link        TEXT   NOT NULL, -- repolink.id
+    tag         TEXT   NOT NULL,
+    state       TEXT   NOT NULL, -- waiting | failed | done
+    attempt     BIGINT NOT NULL,
+    reason      TEXT   NOT NULL, -- why it failed, or waits
+    fix         TEXT   NOT NULL,
+    version     TEXT   NOT NULL, -- that was published
+    received_ms BIGINT NOT NULL,
+    next_ms     BIGINT NOT NULL, -- of a waiting one: not before
+    ended_ms    BIGINT NOT NULL,
+    PRIMARY KEY (link, tag)
+);
+CREATE INDEX tag_run_due ON tag_run (next_ms) WHERE state = 'waiting';
+CREATE INDEX tag_run_link ON tag_run (link, received_ms);
