@@ -144,6 +144,8 @@ var groups = []struct {
 	{"cold", "a server with a large catalogue, under GOMEMLIMIT=500MiB", []string{
 		"cold_100k_ready_s", "cold_100k_rss_MB", "cold_100k_cpu_s",
 		"search_http_100k_p50_ms", "search_http_100k_p95_ms", "search_http_100k_p99_ms", "search_http_100k_cpu_ms", "searched_100k_rss_MB",
+		"search_page_100k_p50_ms", "search_page_100k_p95_ms", "search_page_100k_p99_ms",
+		"package_page_100k_p50_ms", "package_page_100k_p95_ms", "package_page_100k_p99_ms",
 	}, cold},
 }
 

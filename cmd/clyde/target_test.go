@@ -41,7 +41,8 @@ func TestParseTarget(t *testing.T) {
 		{in: "@acme", status: exitUsage},
 		{in: "acme/zlib@", status: exitUsage},
 		{in: "ghcr.io/acme/zlib@1.3.1", status: exitUsage},
-		{in: "ghcr.io/acme/zlib:", status: exitUsage},
+		{in: "ghcr.io/acme/zlib:", name: "ghcr.io/acme/zlib"}, // as GitHub writes it
+		{in: "r.test/acme/zlib:", status: exitUsage},
 		{in: "ghcr.io/acme/zlib:a/b", status: exitInvalid},
 		{in: "user:pass@ghcr.io/acme/zlib", status: exitUsage},
 		{in: "", status: exitInvalid},
@@ -154,14 +155,16 @@ func TestAddressRepo(t *testing.T) {
 func TestTokenStaysHome(t *testing.T) {
 	// Not parallel: it sets the environment.
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	t.Setenv(githubTokenVar, "")
 	t.Setenv(tokenVar, "clyde_secret")
 	for _, tt := range []struct {
+		host string
 		ours bool
 		want string
-	}{{true, "clyde_secret"}, {false, ""}} {
-		c, err := credentialFor(t.Context(), "ghcr.io", tt.ours)
+	}{{"r.test", true, "clyde_secret"}, {"r.test", false, ""}, {"ghcr.io", true, ""}, {"ghcr.io", false, ""}} {
+		c, err := credentialFor(t.Context(), tt.host, tt.ours)
 		if err != nil || c.secret != tt.want {
-			t.Errorf("credentialFor(ours %v) = %q, %v; want %q", tt.ours, c.secret, err, tt.want)
+			t.Errorf("credentialFor(%s, ours %v) = %q, %v; want %q", tt.host, tt.ours, c.secret, err, tt.want)
 		}
 	}
 	var got string

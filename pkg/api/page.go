@@ -25,7 +25,8 @@ type pageOperation struct {
 	Token   bool
 	Params  []*huma.Param
 	Answers []pageAnswer
-	Body    string // name of the schema, or media type, of the request's body
+	Body    string   // name of the schema of the request's body, or empty
+	Takes   []string // media types of the request's body
 }
 
 type pageAnswer struct {
@@ -111,13 +112,14 @@ func (s *server) operation(op *huma.Operation) pageOperation {
 	}
 	if op.RequestBody != nil {
 		for ct, m := range op.RequestBody.Content {
-			out.Body = ct
+			out.Takes = append(out.Takes, ct)
 			if m.Schema != nil && m.Schema.Ref != "" {
 				out.Body = last(m.Schema.Ref)
 			} else if m.Schema != nil && m.Schema.Type == "array" {
 				_, out.Body = schemaType(m.Schema)
 			}
 		}
+		sort.Strings(out.Takes)
 	}
 	for status, r := range op.Responses {
 		if r.Ref != "" {
