@@ -45,7 +45,7 @@ func fuzzKey(f *testing.F) (*KeySigner, *checker) {
 
 // fuzzJudge judges for the fuzz subject, whose manifest states nothing.
 func fuzzJudge(c *checker) *judge {
-	return &judge{sub: fuzzSubject, authorities: []*checker{c}, states: func() error { return errors.New("nothing is stated") }}
+	return &judge{sub: fuzzSubject, authorities: []*checker{c}, witnesses: func() []*checker { return nil }, states: func() error { return errors.New("nothing is stated") }}
 }
 
 // FuzzBundle: whatever bytes a referrer holds, judging them ends in a state of
