@@ -60,11 +60,11 @@ func (n annotation) command() string {
 	if n.title != "" {
 		props = append(props, "title="+commandProperty(n.title))
 	}
-	text := commandText(n.text)
+	text := []string{commandText(n.text)}
 	for _, l := range n.more {
-		text += "%0A" + commandText(l)
+		text = append(text, commandText(l))
 	}
-	return "::" + n.kind + " " + strings.Join(props, ",") + "::" + text
+	return "::" + n.kind + " " + strings.Join(props, ",") + "::" + strings.Join(text, "%0A")
 }
 
 // workspacePath is a file as seen from the root of the run's checkout.
@@ -187,20 +187,21 @@ func (p *publication) finishAction(dir string, err error) error {
 		}
 		serr = a.annotate(n)
 	}
-	summary := "### Not published\n\n" + markdownCell(n.text) + "\n"
+	var summary strings.Builder
+	summary.WriteString("### Not published\n\n" + markdownCell(n.text) + "\n")
 	if e != nil {
 		for _, pr := range e.Problems.Errors() {
-			summary += fmt.Sprintf("\n- line %d: %s", pr.Line, markdownCell(pr.Msg))
+			fmt.Fprintf(&summary, "\n- line %d: %s", pr.Line, markdownCell(pr.Msg))
 		}
 	}
 	if lines != nil {
-		summary += "\nThe job lacks permissions. Paste these lines into it:\n\n```yaml\n" + strings.Join(lines, "\n") + "\n```\n"
+		summary.WriteString("\nThe job lacks permissions. Paste these lines into it:\n\n```yaml\n" + strings.Join(lines, "\n") + "\n```\n")
 		a.say("the job lacks permissions; paste these lines into it:")
 		for _, l := range lines {
 			a.say("    %s", l)
 		}
 	}
-	return errors.Join(err, serr, appendTo("GITHUB_STEP_SUMMARY", summary+"\n"))
+	return errors.Join(err, serr, appendTo("GITHUB_STEP_SUMMARY", summary.String()+"\n"))
 }
 
 // manifestLine is the line of package.yaml that a failure is about.

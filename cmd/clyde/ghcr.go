@@ -18,8 +18,8 @@ import (
 // shown. The variable is GitHub's own name for the token of a run.
 const (
 	ghcrHost       = "ghcr.io"
-	githubTokenVar = "GITHUB_TOKEN"
-	ghTokenVar     = "GH_TOKEN" // of GitHub's command line
+	githubTokenVar = "GITHUB_TOKEN" //nolint:gosec // a name
+	ghTokenVar     = "GH_TOKEN"     // of GitHub's command line
 	githubSite     = "https://github.com"
 
 	// ghcrUser is the user name that goes with a token where none is known:

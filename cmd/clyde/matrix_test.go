@@ -65,7 +65,7 @@ func scriptMatrix(ts *testscript.TestScript, _ bool, args []string) {
 				}
 			}
 			wg.Go(func() {
-				cmd := exec.Command("sh", "-e", "-c", strings.Join(j.steps, "\n")) //nolint:noctx // a script has none
+				cmd := exec.Command("sh", "-e", "-c", strings.Join(j.steps, "\n"))
 				cmd.Dir, cmd.Env = ts.MkAbs(args[1]), env
 				if out, err := cmd.CombinedOutput(); err != nil {
 					failed <- fmt.Sprintf("%s %v: %v\n%s", j.name, j.env, err, out)

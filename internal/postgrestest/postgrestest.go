@@ -41,8 +41,7 @@ func Start(t testing.TB) *Server {
 	}
 	s := &Server{bin: find(t)}
 	var err error
-	// Not t.TempDir: a socket's path has at most 107 bytes.
-	if s.dir, err = os.MkdirTemp("", "clyde-pg-"); err != nil {
+	if s.dir, err = os.MkdirTemp("", "clyde-pg-"); err != nil { //nolint:usetesting // a socket's path has at most 107 bytes
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -168,7 +168,7 @@ func (s *Server) Delete(t testing.TB, path string, d digest.Digest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := new(http.Client).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

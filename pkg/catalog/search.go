@@ -162,11 +162,11 @@ func (c *Catalog) Public(ctx context.Context, skip, n int) ([]Listed, error) {
 	return c.DB.PublicPackages(ctx, skip, n)
 }
 
-// CountBy says what Downloads groups by; Count is one group.
-type (
-	CountBy = store.CountBy
-	Count   = store.Count
-)
+// CountBy says what Downloads groups by.
+type CountBy = store.CountBy
+
+// Count is one group of Downloads.
+type Count = store.Count
 
 // PeopleByDay counts what people pulled, a day.
 var PeopleByDay = CountBy{Day: true, Only: "people"}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -127,13 +128,13 @@ func (t *Trusts) Hash() digest.Digest {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := ""
+	var text strings.Builder
 	for _, s := range t.sources {
 		if tr := t.roots[s.Name]; tr != nil {
-			text += s.Name + " " + tr.Hash.String() + "\n"
+			text.WriteString(s.Name + " " + tr.Hash.String() + "\n")
 		}
 	}
-	return digest.FromString(text)
+	return digest.FromString(text.String())
 }
 
 // Run fetches what is needed until ctx ends, and calls changed whenever a root

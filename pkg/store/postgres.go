@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -80,9 +81,7 @@ func (postgresEngine) dialect() goose.Dialect { return goose.DialectPostgres }
 // pool opens connections that have params besides everybody's.
 func (e postgresEngine) pool(params map[string]string, n int) *sql.DB {
 	cfg := e.cfg.Copy()
-	for k, v := range params {
-		cfg.RuntimeParams[k] = v
-	}
+	maps.Copy(cfg.RuntimeParams, params)
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)

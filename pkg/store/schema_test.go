@@ -91,14 +91,17 @@ func TestPostgresSchema(t *testing.T) {
 	})
 	t.Run("every query prepares", func(t *testing.T) {
 		for _, name := range slices.Sorted(maps.Keys(queries())) {
-			s, err := db.read.PrepareContext(t.Context(), query(db.eng, name))
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-				continue
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
+			t.Run(name, func(t *testing.T) {
+				s, err := db.read.PrepareContext(t.Context(), query(db.eng, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() {
+					if err := s.Close(); err != nil {
+						t.Error(err)
+					}
+				}()
+			})
 		}
 	})
 	t.Run("append only", func(t *testing.T) { appendOnly(t, db) })

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -59,9 +60,7 @@ func handler(t testing.TB, inbox notify.Inbox, es ...*notify.Endpoint) *notify.H
 
 func post(h http.Handler, path string, header http.Header, body []byte) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(string(body)))
-	for k, vs := range header {
-		r.Header[k] = vs
-	}
+	maps.Copy(r.Header, header)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
@@ -94,9 +93,7 @@ func TestProofs(t *testing.T) {
 			"iss": issuer.URL, "aud": "https://reg.example/api/v1/events/gar", "sub": "1", "email": "push@acme.example", "email_verified": true,
 			"iat": now, "exp": now + 3600,
 		}
-		for k, v := range change {
-			claims[k] = v
-		}
+		maps.Copy(claims, change)
 		return "Bearer " + key.Sign(t, claims)
 	}
 	db := open(t)
