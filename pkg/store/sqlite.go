@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/filelock"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // and the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -93,9 +94,18 @@ func (e sqliteEngine) dsn(cacheKiB int, pragmas ...string) string {
 	return "file:" + (&url.URL{Path: e.path}).EscapedPath() + "?" + q.Encode()
 }
 
-// alone runs fn again while another process that opens the new file holds a
-// lock: SQLite does not wait for the one that turns the log on.
-func (sqliteEngine) alone(ctx context.Context, _ *sql.DB, fn func() error) error {
+// alone holds a lock beside the file, not on it, where SQLite has its own:
+// closing one would give back the other (fcntl(2)). Programs that know nothing
+// of it may still be busy with the file, and SQLite does not wait for one that
+// turns the log on; fn is run again while that is so.
+func (e sqliteEngine) alone(ctx context.Context, _ *sql.DB, fn func() error) error {
+	lock, err := filelock.Lock(ctx, e.path+".lock", false, nil)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("lock %s: %w", e.path, err)
+	}
+	if err == nil {
+		defer lock.Close()
+	}
 	for deadline := time.Now().Add(busyTimeout); ; {
 		err := fn()
 		var busy *sqlite.Error
