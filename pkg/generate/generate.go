@@ -84,7 +84,7 @@ func Write(p Project) (written []string, err error) {
 	}
 	files := map[string]string{}
 	for _, add := range []func(*graph, map[string]string){
-		addHeaders, addFlags, addPkgConfig, addCMake, addPresets, addCPS, addMeson, addBazel,
+		addHeaders, addFlags, addPkgConfig, addCMake, addPresets, addCPS, addMeson, addWrap, addBazel,
 	} {
 		add(g, files)
 	}

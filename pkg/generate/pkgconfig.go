@@ -20,50 +20,67 @@ const pcDir = "lib/pkgconfig"
 // whatever the caller thinks, while Requires.private would show the headers
 // too.
 func addPkgConfig(g *graph, files map[string]string) {
-	claims := map[string][]claim{}
+	for name, m := range g.modules() {
+		if m.own {
+			files[pcFile(name)] = g.pc(m.nodes[0])
+			continue
+		}
+		var names []string
+		for _, n := range m.nodes {
+			names = append(names, g.pcName(n))
+		}
+		files[pcFile(name)] = g.pcThin(m.pack, name, names)
+	}
+}
+
+// module is what a name stands for that people ask pkg-config or Meson for.
+type module struct {
+	pack  *pack
+	nodes []*node
+	own   bool // it is the one component itself, under its own name
+}
+
+// modules are all such names.
+func (g *graph) modules() map[string]module {
+	out := map[string]module{}
+	claims := map[string][]module{}
 	for _, k := range g.packs {
 		libs := k.libraries()
 		if len(libs) == 0 {
 			continue
 		}
-		var names []string
 		for _, n := range libs {
-			names = append(names, g.pcName(n))
-			files[pcFile(g.pcName(n))] = g.pc(n)
+			out[g.pcName(n)] = module{k, []*node{n}, true}
 		}
 		if len(libs) > 1 {
-			files[pcFile(k.id)] = g.pcThin(k, k.id, names)
+			out[k.id] = module{pack: k, nodes: libs}
 		}
 		if !slices.ContainsFunc(k.own.pc, func(o ownPC) bool { return o.name == k.Name.Base }) {
-			claims[k.Name.Base] = append(claims[k.Name.Base], claim{k, names})
+			claims[k.Name.Base] = append(claims[k.Name.Base], module{pack: k, nodes: libs})
 		}
 		for _, o := range k.own.pc {
-			claims[o.name] = append(claims[o.name], claim{k, g.ownRequires(libs, o, names)})
+			claims[o.name] = append(claims[o.name], module{pack: k, nodes: ownNodes(libs, o)})
 		}
 	}
 	for name, all := range claims {
-		if c, ok := soleClaim(all); ok {
-			if file := pcFile(name); files[file] == "" {
-				files[file] = g.pcThin(c.pack, name, c.names)
+		if m, ok := soleClaim(all); ok {
+			if _, taken := out[name]; !taken {
+				out[name] = m
 			}
 		}
 	}
+	return out
 }
 
-// claim is a package that wants a name, and what the name stands for.
-type claim struct {
-	pack  *pack
-	names []string
-}
-
-func soleClaim(all []claim) (claim, bool) {
+// soleClaim returns what a name stands for that several packages want.
+func soleClaim(all []module) (module, bool) {
 	packs := make([]*pack, len(all))
-	for i, c := range all {
-		packs[i] = c.pack
+	for i, m := range all {
+		packs[i] = m.pack
 	}
 	i := slices.Index(packs, sole(packs))
 	if i < 0 {
-		return claim{}, false
+		return module{}, false
 	}
 	return all[i], true
 }
@@ -79,17 +96,17 @@ func (g *graph) pcName(n *node) string {
 	return n.id
 }
 
-// ownRequires are the modules that stand for a .pc file of the package itself:
-// the components whose libraries it links, else all.
-func (g *graph) ownRequires(libs []*node, o ownPC, all []string) []string {
-	var out []string
+// ownNodes are the components that stand for a .pc file of the package itself:
+// those whose libraries it links, else all.
+func ownNodes(libs []*node, o ownPC) []*node {
+	var out []*node
 	for _, n := range libs {
 		if n.Library != "" && slices.Contains(o.libs, linkName(n.Library)) {
-			out = append(out, g.pcName(n))
+			out = append(out, n)
 		}
 	}
 	if out == nil {
-		return all
+		return libs
 	}
 	return out
 }

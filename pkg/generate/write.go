@@ -194,7 +194,7 @@ func ours(name string) bool {
 // topFiles and topFolders are all that Write makes directly under deps.
 var (
 	topFiles   = []string{"clyde.cmake", "clyde-presets.json", "clyde-native.ini", "flags.txt", "MODULE.bazel", "BUILD.bazel"}
-	topFolders = []string{"cmake", "cps", "flags", "include", "lib"}
+	topFolders = []string{"cmake", "cps", "flags", "include", "lib", "subprojects"}
 )
 
 // jsonText is v as JSON for people: indented, and with a line end.
