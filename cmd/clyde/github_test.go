@@ -36,15 +36,14 @@ func TestGitHub(t *testing.T) {
 // scriptGitHub is "github": it starts the stand-in, sets what makes programs
 // reach it, and makes a repository of every folder below repos: repos/OWNER/NAME/TAG.
 func scriptGitHub(ts *testscript.TestScript, _ bool, _ []string) {
-	hub, err := githubtest.New(ts.Getenv("WORK"))
-	ts.Check(err)
-	ts.Defer(hub.Close)
-	hub.Tokens = map[string]githubtest.Access{
+	hub, err := githubtest.New(ts.Getenv("WORK"), map[string]githubtest.Access{
 		"ghp_ada":      {Login: "ada", Read: []string{"acme"}, Write: []string{"acme"}, Admin: []string{"Acme/zlib"}},
 		"ghs_run":      {Login: "github-actions[bot]", Read: []string{"acme"}, Write: []string{"acme"}, Identity: true},
 		"ghs_readonly": {Login: "github-actions[bot]", Read: []string{"acme"}, Identity: true},
 		"ghp_stranger": {Login: "eve"},
-	}
+	})
+	ts.Check(err)
+	ts.Defer(hub.Close)
 	at := httptest.NewServer(hub)
 	ts.Defer(at.Close)
 	ts.Setenv("GITHUB_AT", at.URL)

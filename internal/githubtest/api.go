@@ -84,7 +84,7 @@ func (h *Hub) api(w http.ResponseWriter, r *http.Request, archives string) {
 	}
 	auth := r.Header.Get("Authorization")
 	secret := strings.TrimPrefix(strings.TrimPrefix(auth, "Bearer "), "token ")
-	access, ok := h.Tokens[secret]
+	access, ok := h.tokens[secret]
 	if auth != "" && !ok {
 		fail(http.StatusUnauthorized, "Bad credentials")
 		return
@@ -135,7 +135,7 @@ func owner(fullName string) string {
 func (h *Hub) archive(w http.ResponseWriter, r *http.Request, path string) {
 	id, tag, _ := strings.Cut(path, "/")
 	repo, _ := h.repository("/repositories/" + id)
-	if repo == nil || r.Header.Get("Authorization") != "" || repo.Private && h.Tokens[r.URL.Query().Get("token")].Login == "" {
+	if repo == nil || r.Header.Get("Authorization") != "" || repo.Private && h.tokens[r.URL.Query().Get("token")].Login == "" {
 		http.NotFound(w, r) // the real one, too, wants no header of another host
 		return
 	}

@@ -50,9 +50,9 @@ type Access struct {
 	Identity bool     // a run's GITHUB_TOKEN rather than a person's token
 }
 
-// Hub is the stand-in. Its fields are set before it is used.
+// Hub is the stand-in.
 type Hub struct {
-	Tokens map[string]Access
+	tokens map[string]Access
 
 	mu     sync.Mutex
 	repos  map[string]*Repository // by lower-case full name
@@ -69,10 +69,11 @@ type Hub struct {
 	dir   string
 }
 
-// New starts a stand-in whose certificate goes to a folder. The caller closes it.
-func New(dir string) (*Hub, error) {
+// New starts a stand-in that knows these tokens and whose certificate goes to a
+// folder. The caller closes it.
+func New(dir string, tokens map[string]Access) (*Hub, error) {
 	h := &Hub{
-		Tokens: map[string]Access{}, repos: map[string]*Repository{}, public: map[string]bool{}, known: map[string]bool{}, bearer: map[string]grant{},
+		tokens: tokens, repos: map[string]*Repository{}, public: map[string]bool{}, known: map[string]bool{}, bearer: map[string]grant{},
 		store: registry.New(registry.Logger(log.New(io.Discard, "", 0))), conns: newListener(), dir: dir,
 	}
 	cfg, ca, err := certificates(Registry, API, Site, Archives)

@@ -114,7 +114,7 @@ func (h *Hub) granted(r *http.Request, repo string) grant {
 // password of Basic, whatever the user is called, and nothing else.
 func (h *Hub) token(w http.ResponseWriter, r *http.Request) {
 	user, password, basic := r.BasicAuth()
-	access, ok := h.Tokens[password]
+	access, ok := h.tokens[password]
 	if basic && (!ok || user == "") {
 		refuse(w, http.StatusForbidden, "DENIED", "denied")
 		return

@@ -25,8 +25,9 @@ import (
 
 // remote is a Source and a Sink over plain HTTP, against any registry.
 type remote struct {
-	base string // "http://127.0.0.1:1234"
-	api  bool   // the registry is asked for referrers
+	base   string       // "http://127.0.0.1:1234"
+	client *http.Client // its own: closing another server's connections closes none of these
+	api    bool         // the registry is asked for referrers
 }
 
 // kinds of registry that a test runs against.
@@ -37,7 +38,7 @@ func newRegistry(tb testing.TB, referrers bool) *remote {
 	h := registry.New(registry.WithReferrersSupport(referrers), registry.Logger(log.New(io.Discard, "", 0)))
 	s := httptest.NewServer(h)
 	tb.Cleanup(s.Close)
-	return &remote{base: s.URL, api: referrers}
+	return &remote{base: s.URL, client: s.Client(), api: referrers}
 }
 
 func (r *remote) host() string { return strings.TrimPrefix(r.base, "http://") }
@@ -50,7 +51,7 @@ func (r *remote) do(ctx context.Context, method, address, mediaType string, body
 	if mediaType != "" {
 		req.Header.Set("Content-Type", mediaType)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := r.client.Do(req)
 	if err != nil {
 		return nil, err
 	}
