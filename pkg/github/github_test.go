@@ -17,12 +17,11 @@ import (
 // open returns a client of a stand-in that answers at an address of its own.
 func open(t *testing.T, token string) (*githubtest.Hub, *github.Client) {
 	t.Helper()
-	hub, err := githubtest.New(t.TempDir())
+	hub, err := githubtest.New(t.TempDir(), map[string]githubtest.Access{"admin": {Login: "ada", Read: []string{"acme"}, Admin: []string{"Acme/zlib"}}, "other": {Login: "eve"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(hub.Close)
-	hub.Tokens = map[string]githubtest.Access{"admin": {Login: "ada", Read: []string{"acme"}, Admin: []string{"Acme/zlib"}}, "other": {Login: "eve"}}
 	hub.Add(githubtest.Repository{ID: 7, OwnerID: 70, FullName: "Acme/zlib", Tags: map[string]map[string]string{
 		"v1": {"package.yaml": "name: zlib\n", "include/zlib.h": "int x;\n"}, "v2": {"README.md": "none"}, "v3": {"src/package.yml": "name: zlib\n"},
 		"v4": {"package.yaml": "a: b\n", "package.yml": "a: b\n"}, "feature/x": {"package.yaml": "name: zlib\n"},
