@@ -57,7 +57,7 @@ func TestNoQueryScans(t *testing.T) {
 		"Counts",             // sorts what was counted of one package in the days asked for
 		"OldestDay",          // the first of an index
 		"UpstreamNamespaces", // a few rows
-		"PublicPackages",     // a window of the key, for a sitemap that is cached
+		"PublicPackages",     // a window of the key, for the sitemap, of five million at most
 	}
 	for _, name := range slices.Sorted(maps.Keys(queries())) {
 		if slices.Contains(allowed, name) {
