@@ -75,7 +75,7 @@ func TestUploadResume(t *testing.T) {
 
 func TestUploadLimits(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
+	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) // what follows two hours later is of the same day
 	w := newWorld(t, func(o *registry.Options) {
 		o.Limits = registry.Limits{MaxBlob: 10, MaxSessions: 2, BytesPerDay: 35, UploadAge: time.Hour}
 		o.Now = func() time.Time { return now }
