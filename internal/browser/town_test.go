@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
@@ -48,6 +49,15 @@ class value parse(std::string_view text, int depth = 64, bool exact_numbers = tr
 }
 `
 
+// manual is the documentation of a package.
+var manual = map[string]string{
+	"CHANGELOG.md":             "# Changelog\n\n## 2.1.0\n\n- Nesting of 128 by default; see [limits](docs/limits.md#depth).\n\n## 2.0.1\n\n- Exact numbers on 32-bit machines.\n",
+	"docs/README.md":           "# acme::json, the manual\n\nHow to read, write and stream documents.\n\n## What is in it\n\n1. [Reading](reading.md)\n2. [Limits](limits.md)\n3. [Streams](advanced/streams.md)\n\n## Words\n\nA *document* is one value and what is in it.\n",
+	"docs/reading.md":          "# Reading\n\n```cpp\nauto doc = acme::json::parse(text);\n```\n\n## Errors\n\nAn error names line and column[^1].\n\n### Where they come from\n\nFrom the text.\n\n[^1]: Counted from one, in code points.\n",
+	"docs/limits.md":           "# Limits\n\n## Depth\n\n| Limit | Default |\n|---|--:|\n| depth | 128 |\n\n> [!WARNING]\n> A deeper document needs a larger stack.\n",
+	"docs/advanced/streams.md": "# Streams\n\nA stream is read in parts.\n\n## A rather long heading about what happens when a part ends in the middle of a number\n\nIt waits.\n",
+}
+
 // town fills the server with what a registry in use has: an organisation with
 // members, teams and packages in every state, reports, requests, and a log.
 func (w *world) town() {
@@ -79,6 +89,14 @@ func (w *world) town() {
 	}
 	w.publish("@acme/strings", "0.9.2", "description: Views, splits and joins of text, without copies\nlicense: BSL-1.0\nlanguage: cpp\ntype: header-only\n", files)
 	for _, v := range []string{"1.0.0", "2.0.0", "2.0.1", "2.1.0"} {
+		files := files
+		if v == "2.1.0" {
+			files = maps.Clone(files)
+			maps.Copy(files, manual)
+			files["src/reader/parse.cpp"] = files["src/parse.cpp"]
+			delete(files, "src/parse.cpp")
+			files["include/acme/json.hpp"] = strings.Replace(header, "int depth = 64", "int depth = 128", 1) + "\n// end\n"
+		}
 		w.publish("@acme/json", v, "upstream_version: \""+v+"-rel\"\ndescription: JSON reader and writer with exact numbers and errors that name line and column\n"+cpp+"requires:\n  \"@acme/strings\": \"^0.9\"\n  \"@elsewhere/allocator\": \">=1.0 <3\"\n", files)
 	}
 	w.sign(key, "@acme/json", "2.1.0")

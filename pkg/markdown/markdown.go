@@ -47,6 +47,10 @@ type Options struct {
 	// Path is the document's own path below BaseURL, "docs/README.md":
 	// relative links start at its directory, absolute ones at BaseURL.
 	Path string
+	// Page, where it is set, returns the address of the page that shows a file
+	// of the package, by its path; "" for one that has none, whose link goes
+	// below BaseURL.
+	Page func(path string) string
 }
 
 var errBudget = errors.New("over budget")

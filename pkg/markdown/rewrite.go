@@ -127,6 +127,14 @@ func (o Options) inside(u *url.URL) (string, bool) {
 		p = path.Join("/", path.Dir(o.Path), p)
 	}
 	p = strings.TrimPrefix(path.Clean("/"+p), "/")
+	if o.Page != nil {
+		if at := o.Page(p); at != "" {
+			if u.Fragment != "" { // the other page's, with the prefix that it has there
+				at += (&url.URL{Fragment: idPrefix + u.Fragment}).String()
+			}
+			return at, true
+		}
+	}
 	to := url.URL{Path: p, Fragment: u.Fragment}
 	return o.BaseURL + strings.TrimPrefix(to.String(), "./"), true
 }
@@ -143,6 +151,7 @@ func (o Options) image(t html.Token, textOnly bool) string {
 		return html.EscapeString(alt)
 	}
 	if u.Scheme == "" && u.Host == "" && u.Opaque == "" {
+		o.Page = nil
 		if to, ok := o.inside(u); ok {
 			to, _, _ = strings.Cut(to, "#")
 			setAttr(&t, "src", to+"?raw=1", true)

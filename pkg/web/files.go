@@ -41,7 +41,6 @@ type crumb struct{ Name, URL string }
 
 type filesPage struct {
 	head
-	Path   string
 	Crumbs []crumb
 	Nodes  []node
 	Count  int   // files of the whole version
@@ -55,6 +54,7 @@ type filePage struct {
 	Crumbs []crumb
 	File   catalog.File
 	Raw    string // address of the bytes
+	Read   string // address of the page that it is in the documentation; "" for none
 	Code   template.HTML
 	Lines  int
 	Image  bool
@@ -86,7 +86,13 @@ func (s *Web) files(w http.ResponseWriter, r request) error {
 	defer func() { _ = body.Close() }()
 	page := filePage{head: h, Path: p, File: f, Crumbs: crumbs(h, p), Raw: packageURL(h.Package.Name, h.Release.Version, "files", p) + "?raw=1"}
 	page.Title = p + " · " + page.Title
-	page.NoRobo = true
+	page.NoRobo, page.Below = true, p
+	switch rest, below := strings.CutPrefix(p, h.book.Root+"/"); {
+	case p == h.book.Changelog:
+		page.Read = packageURL(h.Package.Name, h.Release.Version, "changelog")
+	case below && slices.Contains(h.book.Pages, rest):
+		page.Read = packageURL(h.Package.Name, h.Release.Version, "docs", rest)
+	}
 	if err := page.show(body); err != nil {
 		return err
 	}
@@ -238,9 +244,9 @@ func (s *Web) listing(w http.ResponseWriter, r request, dir string) error {
 	if err != nil {
 		return err
 	}
-	p := filesPage{head: h, Path: dir, Crumbs: crumbs(h, dir), Count: len(all)}
+	p := filesPage{head: h, Crumbs: crumbs(h, dir), Count: len(all)}
 	p.Title += " files"
-	p.NoRobo = dir != ""
+	p.NoRobo, p.Below = dir != "", dir
 	at := map[string]int{}
 	for _, f := range all {
 		p.Bytes += f.Size

@@ -29,7 +29,27 @@ type head struct {
 	Notice   string
 	Behind   int               // versions that came after this one; 0 for the latest
 	Others   []catalog.Release // to switch to, highest first
+	Below    string            // path of what is shown of the version, among its files or pages
+	book     *outline          // never nil
 }
+
+// versioned are the tabs that every version has its own of.
+var versioned = map[string]bool{"docs": true, "changelog": true, "files": true, "dependencies": true, "security": true, "builds": true}
+
+// Switch is the address of what is shown, of another version.
+func (h head) Switch(version string) string {
+	if !versioned[h.Tab] {
+		return packageURL(h.Package.Name, version)
+	}
+	if h.Below == "" {
+		return packageURL(h.Package.Name, version, h.Tab)
+	}
+	return packageURL(h.Package.Name, version, h.Tab, h.Below)
+}
+
+// Docs and Changelog report what documentation the version has.
+func (h head) Docs() bool      { return h.book.Root != "" }
+func (h head) Changelog() bool { return h.book.Changelog != "" }
 
 // shownVersions is how many versions the switcher offers; the tab has all.
 const shownVersions = 12
@@ -57,7 +77,7 @@ func (s *Web) head(w http.ResponseWriter, r request, tab string) (h head, ref ca
 		return h, ref, done, err
 	}
 	ref = catalog.Ref{Name: n, Version: r.PathValue("version")}
-	h.base, h.Tab = s.base(r, n.String()), tab
+	h.base, h.Tab, h.book = s.base(r, n.String()), tab, &outline{}
 	if h.Package, err = s.o.Catalog.Package(r.Context(), r.who, n); err != nil {
 		return h, ref, false, err
 	}
@@ -87,6 +107,9 @@ func (s *Web) head(w http.ResponseWriter, r request, tab string) (h head, ref ca
 		return h, ref, false, err
 	}
 	h.Builds = len(platforms) > 0
+	if h.book, err = s.outline(r, ref, h.Release); err != nil {
+		return h, ref, false, err
+	}
 	h.Security = h.Release.Signed != string(signing.StateUnsigned) || h.Release.Policy != "" || len(h.Release.Provenance)+len(h.Release.SBOM) > 0
 	if err := s.aside(r, &h, n); err != nil {
 		return h, ref, false, err

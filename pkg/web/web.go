@@ -25,6 +25,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/index"
+	"github.com/clydepm/clyde-registry/pkg/recent"
 )
 
 // Catalog is what the pages need of *catalog.Catalog.
@@ -83,6 +84,12 @@ type Web struct {
 	assets map[string]asset
 	mux    *routes
 	cross  *http.CrossOriginProtection
+
+	// What was made of files, by the digest of their version: who may see a
+	// version is asked before these are.
+	outlines  recent.Cache[*outline]
+	books     recent.Cache[*book]
+	documents recent.Cache[template.HTML]
 }
 
 // New parses the templates and returns the pages, or the error in them.
@@ -104,6 +111,7 @@ func New(o Options) (*Web, error) {
 		return nil, errors.New("web.New: accounts need SignIn")
 	}
 	w := &Web{o: o, mux: &routes{ServeMux: http.NewServeMux()}, cross: http.NewCrossOriginProtection()}
+	w.outlines.Max, w.books.Max, w.documents.Max = outlinesKept, booksKept, documentsKept
 	var err error
 	if o.PublicURL != "" {
 		if err = w.cross.AddTrustedOrigin(o.PublicURL); err != nil {
@@ -160,6 +168,11 @@ func (s *Web) routes() {
 		"/packages/{ns}/{name}/{version}/dependencies":    s.dependencies,
 		"/packages/{ns}/{name}/{version}/files":           s.filesRoot,
 		"/packages/{ns}/{name}/{version}/files/{path...}": s.files,
+		"/packages/{ns}/{name}/docs":                      s.docs,
+		"/packages/{ns}/{name}/{version}/docs":            s.docs,
+		"/packages/{ns}/{name}/{version}/docs/{path...}":  s.docs,
+		"/packages/{ns}/{name}/changelog":                 s.changelog,
+		"/packages/{ns}/{name}/{version}/changelog":       s.changelog,
 		"/namespaces/{ns}":                                s.namespace,
 		"/":                                               s.missing,
 	} {
