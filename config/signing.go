@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net/url"
-	"slices"
 )
 
 // Signing says whose certificates count for signatures without a key.
@@ -34,12 +33,7 @@ func (s Signing) validate(p *problems) {
 	var names []string
 	for i, t := range s.Trust {
 		at := fmt.Sprintf("signing.trust[%d]", i)
-		if !issuerNameRE.MatchString(t.Name) {
-			p.add("%s.name: %q: want 1 to 39 of a-z, 0-9, - and ., beginning with none of the last two", at, t.Name)
-		} else if slices.Contains(names, t.Name) {
-			p.add("%s.name: %q is there twice", at, t.Name)
-		}
-		names = append(names, t.Name)
+		names = checkName(p, at, t.Name, names)
 		given := 0
 		for _, is := range []bool{t.TrustedRoot != "", t.TUF != "", t.Mirror != "" || t.Root != ""} {
 			if is {

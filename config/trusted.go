@@ -29,7 +29,7 @@ var TrustedKinds = []string{"github", "gitlab", "forgejo", "generic"}
 
 const maxAudience = 255 // bytes; ours: a host name's bound
 
-var issuerNameRE = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,38}$`)
+var nameRE = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,38}$`)
 
 // defaultTrusted accepts the runs of GitHub and GitLab, each for the
 // packages whose owners trust them.
@@ -48,12 +48,7 @@ func (t TrustedPublishing) validate(p *problems) {
 	var names, urls []string
 	for i, iss := range t.Issuers {
 		at := fmt.Sprintf("trusted_publishing.issuers[%d]", i)
-		if !issuerNameRE.MatchString(iss.Name) {
-			p.add("%s.name: %q: want 1 to 39 of a-z, 0-9, - and ., beginning with none of the last two", at, iss.Name)
-		} else if slices.Contains(names, iss.Name) {
-			p.add("%s.name: %q is there twice", at, iss.Name)
-		}
-		names = append(names, iss.Name)
+		names = checkName(p, at, iss.Name, names)
 		checkProvider(p, at+".url", iss.URL)
 		if strings.HasPrefix(iss.URL, "http:") && !t.Insecure {
 			p.add("%s.url: %q: want https, or set trusted_publishing.insecure for tests", at, iss.URL)
@@ -65,6 +60,17 @@ func (t TrustedPublishing) validate(p *problems) {
 		checkOneOf(p, at+".kind", iss.Kind, TrustedKinds...)
 		checkAudience(p, at+".audience", iss.Audience)
 	}
+}
+
+// checkName checks the name of one of a list against the rules and those before
+// it, and returns these with it.
+func checkName(p *problems, at, name string, before []string) []string {
+	if !nameRE.MatchString(name) {
+		p.add("%s.name: %q: want 1 to 39 of a-z, 0-9, - and ., beginning with none of the last two", at, name)
+	} else if slices.Contains(before, name) {
+		p.add("%s.name: %q is there twice", at, name)
+	}
+	return append(before, name)
 }
 
 func checkAudience(p *problems, key, s string) {

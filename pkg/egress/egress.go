@@ -105,7 +105,10 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &bounded{ReadCloser: resp.Body, left: g.o.MaxBody, max: g.o.MaxBody, host: host}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{Bounded(resp.Body, g.o.MaxBody, clyde.Errorf(clyde.ErrTooLarge, "the answer of %s has more than %d bytes", host, g.o.MaxBody).WithCode("answer_too_large")), resp.Body}
 	return resp, nil
 }
 
@@ -174,27 +177,28 @@ func redirect(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// bounded ends a body that is larger than it may be.
+// Bounded returns a reader of r that fails with tooLarge where r has more than
+// limit bytes. The byte too many is read and not passed on.
+func Bounded(r io.Reader, limit int64, tooLarge error) io.Reader {
+	return &bounded{r: r, left: limit, tooLarge: tooLarge}
+}
+
 type bounded struct {
-	io.ReadCloser
-	left, max int64
-	host      string
+	r        io.Reader
+	left     int64 // bytes; below 0 there were too many
+	tooLarge error
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
 	if b.left < 0 {
-		return 0, b.tooLarge()
+		return 0, b.tooLarge
 	}
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]
 	}
-	n, err := b.ReadCloser.Read(p)
+	n, err := b.r.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return n - 1, b.tooLarge()
+		return n - 1, b.tooLarge
 	}
 	return n, err
-}
-
-func (b *bounded) tooLarge() error {
-	return clyde.Errorf(clyde.ErrTooLarge, "the answer of %s has more than %d bytes", b.host, b.max).WithCode("answer_too_large")
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/egress"
 )
 
 // Release is the files of a tag, unpacked.
@@ -40,7 +41,7 @@ func (c *Client) Fetch(ctx context.Context, repository, tag, dir string, o Fetch
 		o.MaxArchive = artifact.MaxArchive
 	}
 	in := &failing{r: body}
-	if _, err := artifact.Unpack(&limited{r: in, left: o.MaxArchive, max: o.MaxArchive}, artifact.TypeSourceGzip, dir, o.Limits); err != nil {
+	if _, err := artifact.Unpack(egress.Bounded(in, o.MaxArchive, tooLarge(o.MaxArchive)), artifact.TypeSourceGzip, dir, o.Limits); err != nil {
 		if ctx.Err() != nil {
 			return Release{}, context.Cause(ctx)
 		}
@@ -107,26 +108,6 @@ func (f *failing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// limited refuses an archive that is larger than it may be.
-type limited struct {
-	r         io.Reader
-	left, max int64
-}
-
-func (l *limited) Read(p []byte) (int, error) {
-	if l.left < 0 {
-		return 0, l.tooLarge()
-	}
-	if int64(len(p)) > l.left+1 {
-		p = p[:l.left+1]
-	}
-	n, err := l.r.Read(p)
-	if l.left -= int64(n); l.left < 0 {
-		return n - 1, l.tooLarge()
-	}
-	return n, err
-}
-
-func (l *limited) tooLarge() error {
-	return clyde.Errorf(clyde.ErrTooLarge, "the archive of the tag has more than %d bytes", l.max).WithCode("archive_too_large")
+func tooLarge(limit int64) error {
+	return clyde.Errorf(clyde.ErrTooLarge, "the archive of the tag has more than %d bytes", limit).WithCode("archive_too_large")
 }
