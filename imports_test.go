@@ -78,6 +78,7 @@ var layer = map[string]int{
 	"cmd/clyde-bench":               60,
 	"internal/postgrestest":         10,
 	"internal/toolchaintest":        10,
+	"internal/tlstest":              5,  // certificates
 	"internal/githubtest":           10, // what of GitHub matters, on this machine
 	"internal/registrytest":         22,
 	"internal/devtools/seed":        60,
@@ -122,7 +123,7 @@ var only = []struct {
 	{module + "internal/githubtest", nil, "tests only"},
 	{"github.com/google/go-cmp/", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
 	{"pgregory.net/rapid", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
-	{"testing", []string{"pkg/store/storetest", "pkg/resolve/resolvetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest", "internal/postgrestest", "internal/toolchaintest", "internal/registrytest"}, "programs do not link the test runner"},
+	{"testing", []string{"pkg/store/storetest", "pkg/resolve/resolvetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest", "internal/postgrestest", "internal/toolchaintest", "internal/registrytest", "internal/tlstest", "internal/githubtest"}, "programs do not link the test runner"},
 	{"github.com/stretchr/testify/", nil, "tests use testing and go-cmp"},
 }
 

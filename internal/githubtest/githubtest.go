@@ -10,17 +10,9 @@
 package githubtest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"errors"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -31,6 +23,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/clydepm/clyde-registry/internal/tlstest"
 )
 
 // Hosts that the stand-in answers for.
@@ -65,7 +59,6 @@ type Hub struct {
 	proxy *httptest.Server
 	front *http.Server
 	conns *listener
-	ca    []byte
 	dir   string
 }
 
@@ -76,11 +69,15 @@ func New(dir string, tokens map[string]Access) (*Hub, error) {
 		tokens: tokens, repos: map[string]*Repository{}, public: map[string]bool{}, known: map[string]bool{}, bearer: map[string]grant{},
 		store: registry.New(registry.Logger(log.New(io.Discard, "", 0))), conns: newListener(), dir: dir,
 	}
-	cfg, ca, err := certificates(Registry, API, Site, Archives)
+	ca, key, err := tlstest.New(Registry, API, Site, Archives)
 	if err != nil {
 		return nil, err
 	}
-	h.ca = ca
+	pair, err := tls.X509KeyPair(ca, key)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
 	if err := os.WriteFile(h.CAFile(), ca, 0o600); err != nil {
 		return nil, err
 	}
@@ -203,28 +200,3 @@ func (l *listener) Close() error {
 }
 
 func (l *listener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
-
-// certificates makes an authority and a certificate for hosts.
-func certificates(hosts ...string) (*tls.Config, []byte, error) {
-	now := time.Now()
-	root := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: hosts[0]}, NotBefore: root.NotBefore, NotAfter: root.NotAfter,
-		DNSNames: hosts, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	rootKey, err1 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	leafKey, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, nil, err
-	}
-	rootDER, err1 := x509.CreateCertificate(rand.Reader, root, root, &rootKey.PublicKey, rootKey)
-	leafDER, err2 := x509.CreateCertificate(rand.Reader, leaf, root, &leafKey.PublicKey, rootKey)
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, nil, err
-	}
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER})
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}}}, ca, nil
-}
