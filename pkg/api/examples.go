@@ -272,18 +272,13 @@ var exampleStanding = policy.Standing{
 
 const examplePolicy = `apiVersion: clyde.dev/v1
 kind: VerificationPolicy
-trust:
-  - {name: public, tuf: sigstore-public-good}
+trust: [{name: public, tuf: sigstore-public-good}]
 policies:
   - name: acme
     packages: ["acme/*"]
     authorities:
       - name: release-workflow
-        keyless:
-          trust: public
-          identities:
-            - issuer: https://token.actions.githubusercontent.com
-              subjectRegExp: https://github\\.com/acme/[^/]+/\\.github/workflows/release\\.yml@refs/tags/v.*
+        keyless: {trust: public, identities: [{issuer: "https://token.actions.githubusercontent.com", subjectRegExp: 'https://github\.com/acme/[^/]+/\.github/workflows/release\.yml@refs/tags/v.*'}]}
 `
 
 var exampleSigningPolicy = signingPolicyView(store.SigningPolicy{Namespace: "acme", Policy: examplePolicy, By: "alice", At: exampleTime})
