@@ -48,7 +48,7 @@ func Listen(t testing.TB) *Server {
 		next, wrap := s.handler, s.wrap
 		s.mu.Unlock()
 		if next == nil {
-			http.Error(w, "not yet", http.StatusServiceUnavailable)
+			http.Error(w, "it serves nothing", http.StatusServiceUnavailable)
 			return
 		}
 		if wrap != nil {

@@ -98,7 +98,7 @@ var notes = map[string]string{
 	"Explanation.role":        "of the account, that allows it",
 	"Explanation.missing":     "scope, role, or the code of the refusal",
 	"Explanation.fixes":       "what to do, a sentence each",
-	"Withdrawal.state":        "quarantined: for now; removed: for good, the bytes are kept; erased: the bytes are gone",
+	"Withdrawal.state":        "quarantined: until administrators decide; removed: for good, the bytes are kept; erased: the bytes are gone",
 	"Withdrawal.reason":       "what the administrators say",
 	"YankRequest.yanked":      "true withdraws it, false brings it back",
 }

@@ -60,7 +60,7 @@ var sources = map[string]string{
 	"@acme/multi-part/include dir/core.h":  "#ifdef __cplusplus\nextern \"C\"\n#endif\nint core_value(void);\n",
 	"@acme/multi-part/core.c":              "int log_value(void);\nint core_value(void) { return 1000 + log_value(); }\n",
 	"@acme/multi-part/include dir/extra.h": "int extra_value();\n",
-	"@acme/multi-part/extra.cpp":           "#include \"include dir/core.h\"\n#include <string>\nint extra_value() { return core_value() + (int)std::string(\"xxxxx\").size(); }\n",
+	"@acme/multi-part/extra.cpp":           "#include \"include dir/core.h\"\n#include <string>\nint extra_value() { return core_value() + (int)std::string(\"extra\").size(); }\n",
 	"@acme/multi-part/say.c":               "#include <stdio.h>\nint main(void) { puts(\"int said = 7;\"); return 0; }\n",
 }
 

@@ -241,7 +241,7 @@ func (c *Client) refused(resp *http.Response, what string) error {
 	limited := resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusForbidden && resp.Header.Get("X-RateLimit-Remaining") == "0"
 	switch {
 	case limited:
-		e := clyde.Errorf(clyde.ErrRateLimited, "%s answers no more requests from here for now", c.base.Host).WithCode("github_limited")
+		e := clyde.Errorf(clyde.ErrRateLimited, "%s answers no more requests from here until its limit is reset", c.base.Host).WithCode("github_limited")
 		if n, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64); err == nil {
 			e = e.Fix("try again after %s", time.Unix(n, 0).UTC().Format(time.TimeOnly+" UTC"))
 		}

@@ -55,16 +55,16 @@ func (g *Graph) Sizes() Sizes {
 		e := PackageSize{Name: q.Name.String(), Own: q.Size, Whole: q.Size}
 		if len(g.Packages) <= MaxWhole {
 			seen[i] = i + 1
-			for todo := slices.Clone(next[i]); len(todo) > 0; {
-				k := todo[0]
-				todo = todo[1:]
+			for queue := slices.Clone(next[i]); len(queue) > 0; {
+				k := queue[0]
+				queue = queue[1:]
 				if seen[k] == i+1 {
 					continue
 				}
 				seen[k] = i + 1
 				e.Whole += g.Packages[k].Size
 				e.Needs++
-				todo = append(todo, next[k]...)
+				queue = append(queue, next[k]...)
 			}
 		}
 		s.Each[i] = e

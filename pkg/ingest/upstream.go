@@ -72,7 +72,7 @@ func (in *Ingest) letSee(ctx context.Context, r *upstream.Registry, ns string) e
 	for _, login := range r.VisibleTo() {
 		a, err := in.DB.AccountByLogin(ctx, login)
 		if errors.Is(err, clyde.ErrNotFound) {
-			continue // not yet
+			continue // never signed in
 		}
 		if err != nil {
 			return err

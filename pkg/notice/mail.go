@@ -44,7 +44,7 @@ type Mail struct {
 	Text    string
 }
 
-// Sender hands a mail over, or fails: ErrRefused for good, else for now.
+// Sender hands a mail over, or fails: ErrRefused for good, else until it is tried again.
 type Sender interface {
 	Send(ctx context.Context, m Mail) error
 }

@@ -183,19 +183,19 @@ func brute(root *resolve.Candidate, src resolve.Memory, ignored func(clyde.Name)
 	w := &world{root: root, chosen: map[clyde.Name]*resolve.Candidate{}, values: map[clyde.Name]map[string]string{}, ignored: ignored}
 	var found *world
 	var pick func(i int) bool
-	var value func(todo []ask) bool
-	value = func(todo []ask) bool {
-		if len(todo) == 0 {
+	var value func(open []ask) bool
+	value = func(open []ask) bool {
+		if len(open) == 0 {
 			if !w.valid(true) {
 				return false
 			}
 			found = w
 			return true
 		}
-		a := todo[0]
+		a := open[0]
 		for v := range strings.SplitSeq(a.value, " ") {
 			w.values[a.pkg][a.trait] = v
-			if value(todo[1:]) {
+			if value(open[1:]) {
 				return true
 			}
 		}
@@ -203,15 +203,15 @@ func brute(root *resolve.Candidate, src resolve.Memory, ignored func(clyde.Name)
 	}
 	pick = func(i int) bool {
 		if i == len(names) {
-			var todo []ask
+			var open []ask
 			for _, n := range w.names() {
 				w.values[n] = map[string]string{}
 				all := traitsOf(w.candidate(n))
 				for _, t := range slices.Sorted(maps.Keys(all)) {
-					todo = append(todo, ask{n, t, strings.Join(all[t], " ")})
+					open = append(open, ask{n, t, strings.Join(all[t], " ")})
 				}
 			}
-			return value(todo)
+			return value(open)
 		}
 		if ignored == nil || !ignored(names[i]) {
 			for j := range src[names[i]] {

@@ -156,7 +156,7 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 		terms []term
 		key   string
 	}
-	var todo []pending
+	var asked []pending
 	var names []clyde.Name
 	var fresh []*incompat
 	look := func(list []Requirement, conflict bool) {
@@ -199,7 +199,7 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 			} else {
 				g.mark(w.key)
 			}
-			todo = append(todo, w)
+			asked = append(asked, w)
 			if _, ok := s.byID[q.Name.Identity()]; !ok && !conflict {
 				names = append(names, q.Name)
 			}
@@ -210,7 +210,7 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 	if err := s.u.load(ctx, names...); err != nil {
 		return nil, err
 	}
-	for _, w := range todo {
+	for _, w := range asked {
 		if w.g.conflict {
 			id := w.g.req.Name.Identity()
 			if q, ok := s.byID[id]; ok {

@@ -187,7 +187,7 @@ func stats(t *testing.T, s *Server) int64 {
 func TestErase(t *testing.T) {
 	t.Parallel()
 	s := start(t, testConfig(t), Options{})
-	const secret = "AKIAXXXSECRETXXX"
+	const secret = "AKIAASECRETASECRET"
 	shared, leaky := tarball(t, "int shared;"), tarball(t, "#define KEY \""+strings.Repeat(secret, 3)+"\"")
 	release(t, s, "1.0.0", "the first", shared)
 	bad := release(t, s, "1.1.0", "key "+secret, leaky)

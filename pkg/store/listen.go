@@ -23,7 +23,7 @@ func (db *DB) Listen(ctx context.Context) error {
 		return nil
 	}
 	for ctx.Err() == nil {
-		_ = db.listen(ctx, e) // the next connection makes up for it; what it is about is asked for now and then anyway
+		_ = db.listen(ctx, e) // the next connection makes up for it; whoever waits asks of its own, too
 		db.public.away(db.now())
 		select {
 		case <-ctx.Done():
