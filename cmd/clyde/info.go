@@ -140,8 +140,8 @@ func (a *app) showInfo(p client.Package, r client.Release) error {
 			signed += " by " + r.Signer
 		}
 		add("signed", signed+" (as the registry saw it; clyde verify looks itself)")
-		if len(r.Signers) > 1 {
-			add("signers", strings.Join(r.Signers, ", "))
+		for _, by := range r.Authors {
+			add("signer", strings.TrimSpace(by.Words+" "+by.Run))
 		}
 		for _, m := range r.Missing {
 			add("waits for", m.Text)

@@ -115,9 +115,14 @@ func scriptStatus(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // scriptServer is "server": it starts a registry and sets CLYDE_REGISTRY, HOST
-// (host:port) and ADMIN, the administrator's token.
+// (host:port) and ADMIN, the administrator's token. After sigstack it relies on
+// that sigstore, by the name corp.
 func scriptServer(ts *testscript.TestScript, _ bool, _ []string) {
-	s, url, token, stop, err := startServer(filepath.Join(ts.Getenv("WORK"), ".server"), ts.Getenv("ISSUER"), ts.Getenv("GITHUB_AT"))
+	s, url, token, stop, err := startServer(filepath.Join(ts.Getenv("WORK"), ".server"), ts.Getenv("ISSUER"), ts.Getenv("GITHUB_AT"), func(c *config.Config) {
+		if root := ts.Getenv("SIGSTORE_ROOT"); root != "" {
+			c.Signing.Trust = append(c.Signing.Trust, config.Sigstore{Name: "corp", TrustedRoot: root})
+		}
+	})
 	ts.Check(err)
 	scriptServers.Store(url, s)
 	ts.Defer(func() { ts.Check(stop()) })
@@ -127,8 +132,8 @@ func scriptServer(ts *testscript.TestScript, _ bool, _ []string) {
 }
 
 // startServer runs a registry with its data in dir until stop is called. An
-// issuer's identity tokens are accepted as GitHub's.
-func startServer(dir, issuer, github string) (_ *server.Server, url, token string, stop func() error, err error) {
+// issuer's identity tokens are accepted as GitHub's; more changes the settings.
+func startServer(dir, issuer, github string, more ...func(*config.Config)) (_ *server.Server, url, token string, stop func() error, err error) {
 	c := config.Default()
 	c.HTTP.Addr = "127.0.0.1:0"
 	c.Data.Dir = dir
@@ -136,6 +141,9 @@ func startServer(dir, issuer, github string) (_ *server.Server, url, token strin
 	if issuer != "" {
 		c.TrustedPublishing.Insecure, c.TrustedPublishing.Lookup = true, false
 		c.TrustedPublishing.Issuers = []config.TrustedIssuer{{Name: "github", URL: issuer, Kind: "github"}}
+	}
+	for _, change := range more {
+		change(&c)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := server.New(ctx, c, server.Options{})

@@ -34,7 +34,7 @@ func TestSigstoreScript(t *testing.T) {
 	if home, err := os.UserHomeDir(); tools == "" && err == nil {
 		tools = filepath.Join(home, ".cache", "clyde-tools", "bin")
 	}
-	for _, name := range sigstoretest.Tools {
+	for _, name := range append([]string{"cosign-v2", "cosign-v3"}, sigstoretest.Tools...) {
 		if _, err := os.Stat(filepath.Join(tools, name)); err != nil {
 			t.Skipf("%s is not in %s: `make test/sigstore` builds it", name, tools)
 		}
@@ -97,7 +97,8 @@ type stacks struct {
 }
 
 // start is "sigstack": it runs a sigstore, sets the variables of a job at
-// GitHub, and writes the tokens alice.tok and run.tok.
+// GitHub, and writes the tokens alice.tok and run.tok and what cosign 2 wants in
+// place of a trusted root: fulcio.pem and ct.pub.
 func (s *stacks) start(ts *testscript.TestScript, _ bool, _ []string) {
 	dir := filepath.Join(ts.Getenv("WORK"), ".sigstore")
 	ts.Check(os.MkdirAll(dir, 0o700))
@@ -114,12 +115,16 @@ func (s *stacks) start(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(err)
 	run, err := st.Actions.Token(sigstoretest.Workflow(nil))
 	ts.Check(err)
+	ct, err := os.ReadFile(filepath.Join(dir, "ct.pub"))
+	ts.Check(err)
 	for name, data := range map[string]string{
 		"trusted_root.json": string(st.TrustedRoot), "signing_config.json": string(st.SigningConfig), "alice.tok": alice, "run.tok": run,
+		"fulcio.pem": string(st.FulcioChain), "ct.pub": string(ct),
 	} {
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(data), 0o600))
 	}
 	for name, value := range map[string]string{
+		"TOOLS": s.tools, "FULCIO": st.Fulcio, "TSA": st.TSA, "SIGSTORE_ROOT": ts.MkAbs("trusted_root.json"),
 		"PEOPLE": st.People.URL, "ACTIONS": st.Actions.URL, "CLYDE_SIGNING_CONFIG": ts.MkAbs("signing_config.json"),
 		"CLYDE_TRUSTED_ROOT": ts.MkAbs("trusted_root.json"), idTokenURLVar: st.Actions.URL + "/runner?api-version=2.0", idTokenTokenVar: sigstoretest.RunnerSecret,
 	} {

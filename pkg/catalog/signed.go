@@ -133,7 +133,7 @@ func (c *Catalog) stand(ctx context.Context, out *Release, r store.Release) erro
 	if err != nil {
 		return err
 	}
-	out.Signers, out.Policy = s.Signers, string(s.Verdict)
+	out.Signers, out.Authors, out.Policy = s.Signers, s.Authors, string(s.Verdict)
 	if r.State == store.StatePending {
 		out.Missing = s.Reasons
 	}

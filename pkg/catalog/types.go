@@ -14,6 +14,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/index"
 	"github.com/clydepm/clyde-registry/pkg/policy"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
+	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
@@ -50,34 +51,35 @@ type Package struct {
 
 // Release is one version of a package.
 type Release struct {
-	Name            string          `json:"name" example:"@acme/zlib"`
-	Version         string          `json:"version" example:"1.3.1"`
-	UpstreamVersion string          `json:"upstream_version,omitempty"`
-	Digest          string          `json:"digest" doc:"OCI digest to pull by"`
-	Reference       string          `json:"reference" doc:"what oras, crane and cosign take: host/namespace/name@digest"`
-	Size            int64           `json:"size" doc:"bytes of config and layers together"`
-	SourceDigest    string          `json:"source_digest" doc:"digest of the source archive"`
-	SourceType      string          `json:"source_media_type"`
-	SourceSize      int64           `json:"source_size"`
-	Published       time.Time       `json:"published_at"`
-	Publisher       string          `json:"publisher"`
-	PublishedBy     *PublishedBy    `json:"published_by,omitempty" doc:"how it was published; only where one version is asked for, and known"`
-	Signed          string          `json:"signed" enum:"verified,untrusted,unsigned,invalid"`
-	Signer          string          `json:"signer,omitempty" doc:"who signed, where that is verified: name and fingerprint of a key, or subject and issuer of an identity"`
-	Signers         []string        `json:"signers,omitempty" doc:"all who signed, where that is verified; only where one version is asked for"`
-	Policy          string          `json:"policy,omitempty" enum:"allow,warn,deny" doc:"what the namespace's signing policy makes of it; absent where it has none"`
-	Missing         []policy.Reason `json:"missing,omitempty" doc:"of a pending version: what it waits for"`
-	Provenance      []Attested      `json:"provenance,omitempty" doc:"how it was built, as somebody who counts attests; only where one version is asked for"`
-	SBOM            []Attested      `json:"sbom,omitempty" doc:"what is in it, likewise"`
-	Yanked          *store.Yank     `json:"yanked,omitempty"`
-	Withdrawn       *Withdrawal     `json:"withdrawn,omitempty" doc:"what administrators decided: the version cannot be had; only in the list of versions, for the version itself is 410"`
-	State           string          `json:"state" enum:"visible,pending,conflict,gone,quarantined,removed,erased" doc:"pending: it waits for signatures that its namespace asks for, and only those who publish there see it"`
-	Downloads       int64           `json:"downloads" doc:"pulls by people"`
-	Pulls           *store.Totals   `json:"pulls,omitempty" doc:"all pulls, by who; only where one version is asked for"`
-	PURL            string          `json:"purl"`
-	Manifest        json.RawMessage `json:"manifest,omitempty" doc:"package.yaml as JSON; only where one version is asked for"`
-	Requires        []Dependency    `json:"requires,omitempty"`
-	Headers         []string        `json:"headers,omitempty"`
+	Name            string           `json:"name" example:"@acme/zlib"`
+	Version         string           `json:"version" example:"1.3.1"`
+	UpstreamVersion string           `json:"upstream_version,omitempty"`
+	Digest          string           `json:"digest" doc:"OCI digest to pull by"`
+	Reference       string           `json:"reference" doc:"what oras, crane and cosign take: host/namespace/name@digest"`
+	Size            int64            `json:"size" doc:"bytes of config and layers together"`
+	SourceDigest    string           `json:"source_digest" doc:"digest of the source archive"`
+	SourceType      string           `json:"source_media_type"`
+	SourceSize      int64            `json:"source_size"`
+	Published       time.Time        `json:"published_at"`
+	Publisher       string           `json:"publisher"`
+	PublishedBy     *PublishedBy     `json:"published_by,omitempty" doc:"how it was published; only where one version is asked for, and known"`
+	Signed          string           `json:"signed" enum:"verified,untrusted,unsigned,invalid"`
+	Signer          string           `json:"signer,omitempty" doc:"who signed, where that is verified: name and fingerprint of a key, or subject and issuer of an identity"`
+	Authors         []signing.Author `json:"authors,omitempty" doc:"who signed, in words and in parts, where that is verified; only where one version is asked for"`
+	Signers         []string         `json:"signers,omitempty" doc:"all who signed, where that is verified; only where one version is asked for"`
+	Policy          string           `json:"policy,omitempty" enum:"allow,warn,deny" doc:"what the namespace's signing policy makes of it; absent where it has none"`
+	Missing         []policy.Reason  `json:"missing,omitempty" doc:"of a pending version: what it waits for"`
+	Provenance      []Attested       `json:"provenance,omitempty" doc:"how it was built, as somebody who counts attests; only where one version is asked for"`
+	SBOM            []Attested       `json:"sbom,omitempty" doc:"what is in it, likewise"`
+	Yanked          *store.Yank      `json:"yanked,omitempty"`
+	Withdrawn       *Withdrawal      `json:"withdrawn,omitempty" doc:"what administrators decided: the version cannot be had; only in the list of versions, for the version itself is 410"`
+	State           string           `json:"state" enum:"visible,pending,conflict,gone,quarantined,removed,erased" doc:"pending: it waits for signatures that its namespace asks for, and only those who publish there see it"`
+	Downloads       int64            `json:"downloads" doc:"pulls by people"`
+	Pulls           *store.Totals    `json:"pulls,omitempty" doc:"all pulls, by who; only where one version is asked for"`
+	PURL            string           `json:"purl"`
+	Manifest        json.RawMessage  `json:"manifest,omitempty" doc:"package.yaml as JSON; only where one version is asked for"`
+	Requires        []Dependency     `json:"requires,omitempty"`
+	Headers         []string         `json:"headers,omitempty"`
 }
 
 // Dependency is one edge from a version to what it requires.

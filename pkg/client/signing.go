@@ -38,6 +38,13 @@ func (c *Client) SetSigningPolicy(ctx context.Context, namespace, policy string,
 	return out, err
 }
 
+// Author is who signed, in words where a CI provider vouches for a run.
+type Author struct {
+	Who   string `json:"who"`   // as Release.Signers has it
+	Words string `json:"words"` // "GitHub Actions, acme/zlib, release.yml, tag v1.3.1"
+	Run   string `json:"run,omitempty"`
+}
+
 // Reason is one thing that is not in order with the signatures of a version.
 type Reason struct {
 	Code string `json:"code"`

@@ -55,6 +55,7 @@ type Release struct {
 	PublishedBy     *PublishedBy    `json:"published_by,omitempty"` // where one version is asked for
 	Signed          string          `json:"signed"`
 	Signer          string          `json:"signer,omitempty"`
+	Authors         []Author        `json:"authors,omitempty"` // Signers in words
 	Signers         []string        `json:"signers,omitempty"` // where one version is asked for, likewise the next four
 	Policy          string          `json:"policy,omitempty"`  // allow | warn | deny: what the namespace's signing policy makes of it
 	Missing         []Reason        `json:"missing,omitempty"` // of a pending version: what it waits for

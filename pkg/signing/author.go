@@ -17,7 +17,7 @@ type Author struct {
 
 	Subject    string `json:"subject,omitempty" doc:"of the certificate: a workflow's address, an e-mail address"`
 	Issuer     string `json:"issuer,omitempty" doc:"who vouched for the subject"`
-	Provider   string `json:"provider,omitempty" doc:"the issuer, where it is a CI provider: GitHub Actions"`
+	Provider   string `json:"provider,omitempty" doc:"the issuer, where it is a CI provider: GitHub Actions, GitHub Actions at github.corp.example"`
 	Repository string `json:"repository,omitempty" doc:"address of the repository whose run it was"`
 	Workflow   string `json:"workflow,omitempty" doc:"file of the workflow"`
 	Ref        string `json:"ref,omitempty" doc:"Git reference that it ran for: refs/tags/v1.3.1"`
@@ -64,11 +64,15 @@ func (r *SignatureResult) Author() Author {
 	if file := path.Base(config); strings.HasSuffix(file, ".yml") || strings.HasSuffix(file, ".yaml") {
 		a.Workflow = file
 	}
-	switch c.Issuer {
-	case githubIssuer:
+	switch {
+	case c.Issuer == githubIssuer:
 		a.Provider = "GitHub Actions"
-	case gitlabIssuer:
+	case c.Issuer == gitlabIssuer:
 		a.Provider = "GitLab CI"
+	case x("githubWorkflowTrigger") != "":
+		// Only Fulcio's provider for GitHub writes this one: it is an enterprise's
+		// own GitHub, or a sigstore to try.
+		a.Provider = "GitHub Actions at " + host(a.Issuer)
 	}
 	words := []string{a.Provider, repositoryName(a.Repository), a.Workflow, refWords(a.Ref)}
 	if a.Provider == "" {

@@ -25,6 +25,13 @@ func TestAuthor(t *testing.T) {
 			Subject: "https://github.com/acme/zlib/.github/workflows/old.yaml@refs/heads/main", Issuer: github,
 			Extensions: map[string]string{"githubWorkflowRepository": "acme/zlib", "githubWorkflowRef": "refs/heads/main"},
 		}},
+		"GitHub Actions at github.corp.example, acme/zlib, release.yml, tag v1.3.1": {Certificate: &signing.Certificate{
+			Subject: "https://github.corp.example/acme/zlib/.github/workflows/release.yml@refs/tags/v1.3.1", Issuer: "https://github.corp.example/_services/token",
+			Extensions: map[string]string{
+				"sourceRepositoryURI": "https://github.corp.example/acme/zlib", "sourceRepositoryRef": "refs/tags/v1.3.1", "githubWorkflowTrigger": "push",
+				"buildConfigURI": "https://github.corp.example/acme/zlib/.github/workflows/release.yml@refs/tags/v1.3.1",
+			},
+		}},
 		"GitLab CI, group/sub/zlib, pull request 7": {Certificate: &signing.Certificate{
 			Subject: "https://gitlab.com/group/sub/zlib", Issuer: "https://gitlab.com",
 			Extensions: map[string]string{"sourceRepositoryURI": "https://gitlab.com/group/sub/zlib.git", "sourceRepositoryRef": "refs/pull/7/merge"},

@@ -47,6 +47,7 @@ type Stack struct {
 
 	Fulcio, TSA, Rekor, CT string // addresses; TSA's has its path
 
+	FulcioChain   []byte // PEM, for clients that read no trusted root
 	TrustedRoot   []byte // trusted_root.json
 	SigningConfig []byte // signing_config.v0.2.json
 
@@ -240,19 +241,27 @@ ci-issuer-metadata:
 `, s.People.URL, s.Actions.URL)
 }
 
-// describe writes the trusted root and the signing configuration.
-func (s *Stack) describe(ctx context.Context, ct *ctLog, rekorKey ed25519.PublicKey) error {
-	fulcioChain, err := get(ctx, s.Fulcio+"/api/v2/trustBundle")
+// fulcioChain asks Fulcio for its certificates, as PEM.
+func (s *Stack) fulcioChain(ctx context.Context) ([]byte, error) {
+	reply, err := get(ctx, s.Fulcio+"/api/v2/trustBundle")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var bundle struct {
 		Chains []struct {
 			Certificates []string `json:"certificates"`
 		} `json:"chains"`
 	}
-	if err := json.Unmarshal(fulcioChain, &bundle); err != nil || len(bundle.Chains) != 1 {
-		return fmt.Errorf("fulcio's trust bundle: %w: %s", err, fulcioChain)
+	if err := json.Unmarshal(reply, &bundle); err != nil || len(bundle.Chains) != 1 {
+		return nil, fmt.Errorf("fulcio's trust bundle: %w: %s", err, reply)
+	}
+	return []byte(strings.Join(bundle.Chains[0].Certificates, "\n")), nil
+}
+
+// describe writes the trusted root and the signing configuration.
+func (s *Stack) describe(ctx context.Context, ct *ctLog, rekorKey ed25519.PublicKey) (err error) {
+	if s.FulcioChain, err = s.fulcioChain(ctx); err != nil {
+		return err
 	}
 	tsaChain, err := get(ctx, s.TSA+"/certchain")
 	if err != nil {
@@ -293,7 +302,7 @@ func (s *Stack) describe(ctx context.Context, ct *ctLog, rekorKey ed25519.Public
 		"mediaType":              "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
 		"tlogs":                  []object{log(s.Rekor, "PKIX_ED25519", rekorDER, noteID[:])},
 		"ctlogs":                 []object{log(s.CT, "PKIX_ECDSA_P256_SHA_256", ct.der, ctID[:])},
-		"certificateAuthorities": []object{authority(s.Fulcio, []byte(strings.Join(bundle.Chains[0].Certificates, "\n")))},
+		"certificateAuthorities": []object{authority(s.Fulcio, s.FulcioChain)},
 		"timestampAuthorities":   []object{authority(s.TSA, tsaChain)},
 	}, "", "  ")
 	if err != nil {
