@@ -55,15 +55,43 @@ func (a *app) policyOfNamespace() []*cobra.Command {
 			if _, err := policy.Parse(data); err != nil {
 				return err
 			}
-			return a.setPolicy(cmd.Context(), args[0], string(data), names)
+			said := &names
+			if !cmd.Flags().Changed("log-names") {
+				said = nil
+			}
+			return a.setPolicy(cmd.Context(), args[0], string(data), said)
 		},
 	}
 	set.Flags().BoolVar(&names, "log-names", false, "who signs private packages may be put on public record")
 	unset := &cobra.Command{
 		Use: "unset @NAMESPACE", Short: "Ask for no signatures any longer", Args: wants(1, 1), DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.setPolicy(cmd.Context(), args[0], "", false) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.setPolicy(cmd.Context(), args[0], "", nil) },
 	}
-	return []*cobra.Command{get, set, unset}
+	record := &cobra.Command{
+		Use: "log-names @NAMESPACE on|off", Short: "Say whether who signs private packages may go on public record", Args: wants(2, 2), DisableFlagsInUseLine: true,
+		Long: "Say whether whoever signs private packages of a namespace without a key may be in the public sigstore's logs,\n" +
+			"which everybody reads, forever. Where nobody said so, clyde does not sign there. For owners who signed in recently.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[1] != "on" && args[1] != "off" {
+				return usagef("log-names is on or off, and not %q", args[1])
+			}
+			return a.namespacePolicy(cmd.Context(), args[0], func(ctx context.Context, c *client.Client, ns string) error {
+				p, err := c.SigningPolicy(ctx, ns)
+				if err != nil {
+					return err
+				}
+				if p, err = c.SetSigningPolicy(ctx, ns, p.Policy, args[1] == "on"); err != nil {
+					return err
+				}
+				if a.json {
+					return a.emit("policy", p)
+				}
+				a.say("who signs private packages of @%s %s go on public record", ns, map[bool]string{true: "may", false: "does not"}[p.LogNames])
+				return nil
+			})
+		},
+	}
+	return []*cobra.Command{get, set, unset, record}
 }
 
 func (a *app) namespacePolicy(ctx context.Context, arg string, run func(ctx context.Context, c *client.Client, ns string) error) error {
@@ -78,9 +106,18 @@ func (a *app) namespacePolicy(ctx context.Context, arg string, run func(ctx cont
 	return run(ctx, c, ns)
 }
 
-func (a *app) setPolicy(ctx context.Context, arg, text string, names bool) error {
+// setPolicy sets the policy of a namespace; a nil names leaves it as it is
+// whether who signs private packages may go on public record.
+func (a *app) setPolicy(ctx context.Context, arg, text string, names *bool) error {
 	return a.namespacePolicy(ctx, arg, func(ctx context.Context, c *client.Client, ns string) error {
-		p, err := c.SetSigningPolicy(ctx, ns, text, names)
+		if names == nil {
+			was, err := c.SigningPolicy(ctx, ns)
+			if err != nil {
+				return err
+			}
+			names = &was.LogNames
+		}
+		p, err := c.SetSigningPolicy(ctx, ns, text, *names)
 		switch {
 		case err != nil:
 			return err

@@ -58,7 +58,10 @@ type published struct {
 	Key        string          `json:"key_fingerprint,omitempty"` // where a key signed
 	SignedBy   string          `json:"signed_by,omitempty"`
 	Signatures []digest.Digest `json:"signatures,omitempty"`
-	Builds     []builtJSON     `json:"builds,omitempty"` // attached
+	// WaitsFor is what the version must carry before others see it; nil where
+	// everybody does.
+	WaitsFor []client.Reason `json:"waits_for,omitempty"`
+	Builds   []builtJSON     `json:"builds,omitempty"` // attached
 }
 
 func newPublish(a *app) *cobra.Command {
@@ -194,11 +197,11 @@ func (p *publication) run(ctx context.Context, dir string) error {
 		return err
 	}
 	if signs && p.stamp.signer == nil {
-		private, err := a.willBePrivate(ctx, s, packed)
+		hidden, err := a.willBeHidden(ctx, s, packed)
 		if err != nil {
 			return err
 		}
-		if p.stamp.signer, err = a.signer(ctx, p.who, private); err != nil {
+		if p.stamp.signer, err = a.signer(ctx, p.who, hidden); err != nil {
 			return err
 		}
 	}
@@ -213,8 +216,12 @@ func (p *publication) run(ctx context.Context, dir string) error {
 		out.Builds[i].Published, tags = true, append(tags, b.tag)
 	}
 	if s.hasAPI && !p.noWait {
-		if err := a.waitVisible(ctx, packed); err != nil {
+		r, err := a.waitVisible(ctx, packed)
+		if err != nil {
 			return err
+		}
+		if r.State == statePending {
+			out.WaitsFor = r.Missing
 		}
 		if err := a.waitBuilds(ctx, packed.Name, packed.Version.String(), tags); err != nil {
 			return err
@@ -263,25 +270,33 @@ func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed,
 	return pushRefused(s.at, err)
 }
 
-// willBePrivate reports whether the package is private, or asks to be with its
-// first version.
-func (a *app) willBePrivate(ctx context.Context, s site, packed *artifact.Packed) (bool, error) {
-	if s.hasAPI {
-		c, err := a.api(ctx)
-		if err != nil {
-			return false, err
-		}
-		p, err := c.Package(ctx, packed.Name)
-		if err == nil || !errors.Is(err, clyde.ErrNotFound) {
-			return p.Private, err
-		}
-	}
+// willBeHidden is isHidden of a package that may ask to be private with its first
+// version.
+func (a *app) willBeHidden(ctx context.Context, s site, packed *artifact.Packed) (bool, error) {
 	config, err := readBlob(packed.Config)
 	if err != nil {
 		return false, err
 	}
 	m, _ := clyde.ParseManifest(config)
-	return wantsPrivate(m), nil
+	private := wantsPrivate(m)
+	if !s.hasAPI {
+		return private, nil
+	}
+	c, err := a.api(ctx)
+	if err != nil {
+		return false, err
+	}
+	p, err := c.Package(ctx, packed.Name)
+	switch {
+	case err == nil:
+		private = p.Private
+	case !errors.Is(err, clyde.ErrNotFound):
+		return false, err
+	}
+	if !private {
+		return false, nil
+	}
+	return hides(ctx, c, packed.Name)
 }
 
 // packChecked packs by the rules of publishing. Problems are printed with
@@ -409,12 +424,38 @@ func (a *app) needLogin(ctx context.Context, s site) error {
 		Fix("clyde login").Fix("set %s, in CI", tokenVar))
 }
 
-// waitVisible returns when the registry shows the version.
-func (a *app) waitVisible(ctx context.Context, p *artifact.Packed) error {
-	return a.until(ctx, p.Name.String()+" "+p.Version.String(), func(ctx context.Context, c *client.Client) (bool, error) {
-		r, err := c.Release(ctx, p.Name, p.Version.String())
+// statePending is the state of a version that waits for signatures.
+const statePending = "pending"
+
+// waitVisible returns the version when the registry shows it.
+func (a *app) waitVisible(ctx context.Context, p *artifact.Packed) (r client.Release, err error) {
+	err = a.until(ctx, p.Name.String()+" "+p.Version.String(), func(ctx context.Context, c *client.Client) (bool, error) {
+		r, err = c.Release(ctx, p.Name, p.Version.String())
 		return r.Digest == p.Descriptor.Digest.String(), err
 	})
+	return r, err
+}
+
+// nextForPending are the commands that bring what a pending version waits for.
+func nextForPending(what string, missing []client.Reason) []string {
+	sign, attest := false, false
+	for _, m := range missing {
+		switch m.Code {
+		case "attestation_missing":
+			attest = true
+		case "unchecked":
+		default:
+			sign = true
+		}
+	}
+	var out []string
+	if sign {
+		out = append(out, "clyde sign "+what)
+	}
+	if attest {
+		out = append(out, "clyde attest "+what)
+	}
+	return append(out, "clyde info "+what)
 }
 
 // until returns when the registry shows what was pushed, which shown tells.
@@ -470,6 +511,13 @@ func (p *publication) report(out published, packed *artifact.Packed) error {
 	}
 	if out.SignedBy != "" {
 		a.say("signed by %s", clean(out.SignedBy))
+	}
+	if len(out.WaitsFor) > 0 {
+		a.say("it is %s: only those who publish there see it, until what @%s asks for is there", a.paint(a.stderr, yellow, statePending), packed.Name.Namespace)
+		for _, m := range out.WaitsFor {
+			a.say("  %s", clean(m.Text))
+		}
+		a.say("next: %s", strings.Join(nextForPending(packed.Name.String()+"@"+packed.Version.String(), out.WaitsFor), ", then "))
 	}
 	if p.format == "github" {
 		return nil // finishAction says the rest

@@ -61,11 +61,11 @@ func (a *app) toSign(ctx context.Context, arg string, who signFlags, builds bool
 	if err != nil {
 		return fail(err)
 	}
-	private, err := a.isPrivate(ctx, oc, l)
+	hidden, err := a.isHidden(ctx, oc, l)
 	if err != nil {
 		return fail(err)
 	}
-	s, err := a.signer(ctx, who, private)
+	s, err := a.signer(ctx, who, hidden)
 	if err != nil {
 		return fail(err)
 	}

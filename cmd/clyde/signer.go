@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
+	"github.com/clydepm/clyde-registry/pkg/client"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 )
@@ -57,9 +58,8 @@ func signedBy(s signing.Signer) string {
 
 // signer returns who signs: the key that the flags, CLYDE_KEY or the
 // configuration file name; else whoever the CI provider, or somebody at a
-// browser, vouches for. Private says whether what is signed is: its name does
-// not go on public record unless its owner says so.
-func (a *app) signer(ctx context.Context, f signFlags, private bool) (signing.Signer, error) {
+// browser, vouches for. Hidden says whether that must not go on public record.
+func (a *app) signer(ctx context.Context, f signFlags, hidden bool) (signing.Signer, error) {
 	if f.key != "" && f.identityToken != "" {
 		return nil, usagef("--key and --identity-token are two ways to sign").fix("give one of them")
 	}
@@ -75,10 +75,11 @@ func (a *app) signer(ctx context.Context, f signFlags, private bool) (signing.Si
 	if err != nil {
 		return nil, err
 	}
-	if services.Public && private && !f.publicLog {
+	if services.Public && hidden && !f.publicLog {
 		return nil, clyde.Errorf(clyde.ErrDenied, "the package is private, and the public sigstore puts who signs, and when, on record for everybody").
 			WithCode("private_package").Fix("sign with --key FILE").
-			Fix("give --signing-config and --trusted-root of a private sigstore").Fix("say --public-log if it may be known")
+			Fix("give --signing-config and --trusted-root of a private sigstore").Fix("say --public-log if it may be known").
+			Fix("an owner may say so for all of its namespace: clyde policy log-names @NAMESPACE on")
 	}
 	token, err := a.sigstoreToken(ctx, f, services)
 	if err != nil {
@@ -179,16 +180,33 @@ func readToken(ref string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// isPrivate reports whether a package is private: by the registry's word, else
-// by its own package.yaml.
-func (a *app) isPrivate(ctx context.Context, oc *artifact.Client, l located) (bool, error) {
+// isHidden reports whether who signs a package must not go on public record: it
+// is private, and its namespace does not say that it may be known. Private is
+// what the registry says is, else what its own package.yaml does, or what cannot
+// be read without credentials.
+func (a *app) isHidden(ctx context.Context, oc *artifact.Client, l located) (bool, error) {
 	if l.api {
 		c, err := a.api(ctx)
 		if err != nil {
 			return false, err
 		}
 		p, err := c.Package(ctx, l.name)
-		return p.Private, err
+		if err != nil || !p.Private {
+			return false, err
+		}
+		return hides(ctx, c, l.name)
+	}
+	anybody, err := artifact.NewClient(artifact.ClientOptions{Host: l.at.host, Plain: l.at.scheme == "http", UserAgent: userAgent()})
+	if err != nil {
+		return false, err
+	}
+	if _, err := anybody.Resolve(ctx, l.repo, l.subject.Digest.String()); err != nil {
+		for _, kind := range []error{clyde.ErrNotFound, clyde.ErrUnauthenticated, clyde.ErrDenied} {
+			if errors.Is(err, kind) {
+				return true, nil
+			}
+		}
+		return false, err
 	}
 	payload, _, err := oc.Manifest(ctx, l.repo, l.subject.Digest)
 	if err != nil {
@@ -208,6 +226,13 @@ func (a *app) isPrivate(ctx context.Context, oc *artifact.Client, l located) (bo
 	}
 	m, _ := clyde.ParseManifest(data)
 	return wantsPrivate(m), nil
+}
+
+// hides reports whether the owners of a private package keep who signs it off
+// public records: they do unless they said otherwise.
+func hides(ctx context.Context, c *client.Client, name clyde.Name) (bool, error) {
+	p, err := c.SigningPolicy(ctx, name.Namespace)
+	return !p.LogNames, err
 }
 
 // wantsPrivate reports whether a manifest asks not to be public.

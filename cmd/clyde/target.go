@@ -274,7 +274,10 @@ func (a *app) noVersion(ctx context.Context, c *client.Client, t target, cause e
 	var have []string
 	for _, r := range all[:min(len(all), maxCandidates)] {
 		s := r.Version
-		if r.Yanked != nil {
+		switch {
+		case r.State == statePending:
+			s += " (pending)"
+		case r.Yanked != nil:
 			s += " (yanked)"
 		}
 		have = append(have, s)
