@@ -18,7 +18,7 @@ import (
 const (
 	MaxResolveSteps = 200_000          // choices and conflicts of one request
 	MaxResolveTime  = 10 * time.Second // of one request, its wait for a turn included
-	maxKnown        = 64 << 20         // bytes of index kept; parsed they take about four times that
+	maxKnown        = 64 << 20         // bytes of index kept; parsed and prepared they take about five times that
 	knownCost       = 256              // bytes that a package costs besides its index
 )
 
@@ -32,7 +32,8 @@ type known struct {
 	err    error
 	index  []byte // the sparse index
 	cands  []resolve.Candidate
-	unread error             // why cands is empty: more versions than are resolved
+	ready  *resolve.Versions // cands, prepared
+	unread error             // why there are none: more versions than are resolved
 	signed map[string]string // state by canonical version
 }
 
@@ -90,7 +91,9 @@ func (c *Catalog) read(ctx context.Context, name clyde.Name, k *known) error {
 		return err
 	}
 	host, _ := c.home(ctx, name.Repo())
-	k.cands, k.unread = resolve.ParseIndex(name, host, k.index)
+	if k.cands, k.unread = resolve.ParseIndex(name, host, k.index); k.unread == nil {
+		k.ready, k.unread = resolve.Prepare(name, k.cands)
+	}
 	k.signed = make(map[string]string, len(rs))
 	for _, r := range rs {
 		if v, err := clyde.ParseVersion(r.Version); err == nil {
@@ -100,7 +103,7 @@ func (c *Catalog) read(ctx context.Context, name clyde.Name, k *known) error {
 	return nil
 }
 
-// visibleTo is a resolve.Source of what p may see.
+// visibleTo is a resolve.Keeper of what p may see.
 type visibleTo struct {
 	c *Catalog
 	p account.Principal
@@ -112,6 +115,14 @@ func (s visibleTo) Versions(ctx context.Context, name clyde.Name) ([]resolve.Can
 		return nil, err
 	}
 	return k.cands, k.unread
+}
+
+func (s visibleTo) Prepared(ctx context.Context, name clyde.Name) (*resolve.Versions, error) {
+	k, err := s.c.known(ctx, s.p, name)
+	if err != nil {
+		return nil, err
+	}
+	return k.ready, k.unread
 }
 
 // Resolve chooses a version of every package that a query needs, among those

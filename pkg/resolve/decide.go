@@ -137,7 +137,6 @@ func (s *solver) counted(p int, q *Requirement) bool {
 // taken to be value.
 func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incompat, error) {
 	v := s.vars[p]
-	c := v.known.cands[i-1]
 	none := func(string) (string, bool) { return "", false }
 	trait := func(name string) (string, bool) {
 		at := s.traitAt(p, name)
@@ -159,9 +158,9 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 	var asked []pending
 	var names []clyde.Name
 	var fresh []*incompat
-	look := func(list []Requirement, conflict bool) {
-		for j := range list {
-			q := &list[j]
+	look := func(wants []*want) {
+		for _, w := range wants {
+			q := w.req
 			if !s.counted(p, q) {
 				continue
 			}
@@ -169,8 +168,8 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 			if truth == clyde.False {
 				continue
 			}
-			g := s.group(v, i, j, q, conflict)
-			w := pending{g: g, terms: []term{{p, g.set}}}
+			g := s.group(v, w)
+			next := pending{g: g, terms: []term{{p, g.set}}}
 			if cond := q.conditional(); truth == clyde.Unknown && len(cond) > 0 {
 				open := false
 				for _, name := range cond {
@@ -184,43 +183,43 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 						open = true
 						continue
 					}
-					w.terms = join(w.terms, term{t, single(s.value(s.vars[t], have))})
-					w.key += name + "=" + have + "\n"
+					next.terms = join(next.terms, term{t, single(s.value(s.vars[t], have))})
+					next.key += name + "=" + have + "\n"
 				}
 				if open || q.counts(s.req.Platform, trait) == clyde.False {
 					continue
 				}
 			}
-			if w.key == "" && g.always || g.done[w.key] {
+			if next.key == "" && g.always || g.done[next.key] {
 				continue
 			}
-			if w.key == "" {
+			if next.key == "" {
 				g.always = true
 			} else {
-				g.mark(w.key)
+				g.mark(next.key)
 			}
-			asked = append(asked, w)
-			if _, ok := s.byID[q.Name.Identity()]; !ok && !conflict {
+			asked = append(asked, next)
+			if _, ok := s.byID[w.id]; !ok && !w.conflict {
 				names = append(names, q.Name)
 			}
 		}
 	}
-	look(c.Requires, false)
-	look(c.Conflicts, true)
+	n := v.known.needs(i)
+	look(n.requires)
+	look(n.conflicts)
 	if err := s.u.load(ctx, names...); err != nil {
 		return nil, err
 	}
 	for _, w := range asked {
 		if w.g.conflict {
-			id := w.g.req.Name.Identity()
-			if q, ok := s.byID[id]; ok {
+			if q, ok := s.byID[w.g.id]; ok {
 				fresh = append(fresh, s.conflictRule(p, w.g.set, q, w.g.req, w.terms[1:]))
 			} else {
-				s.waiting[id] = append(s.waiting[id], declared{p, w.g.set, w.g.req, w.terms[1:]})
+				s.waiting[w.g.id] = append(s.waiting[w.g.id], declared{p, w.g.set, w.g.req, w.terms[1:]})
 			}
 			continue
 		}
-		fresh = append(fresh, s.requirement(w.g.req, w.terms)...)
+		fresh = append(fresh, s.requirement(w.g.want, w.terms)...)
 	}
 	fresh = slices.DeleteFunc(fresh, func(c *incompat) bool { return c == nil })
 	for _, c := range fresh {
@@ -229,41 +228,13 @@ func (s *solver) requirements(ctx context.Context, p, i, x, value int) ([]*incom
 	return fresh, nil
 }
 
-// group returns the versions of v that have requirement q as the i-th has it, in
-// place at of its list.
-func (s *solver) group(v *variable, i, at int, q *Requirement, conflict bool) *group {
-	for _, g := range v.groups {
-		if g.conflict == conflict && g.set.has(i) && (g.req == q || g.req.same(q)) {
-			return g
-		}
+// group returns a want of v as this request sees it.
+func (s *solver) group(v *variable, w *want) *group {
+	g := v.groups[w]
+	if g == nil {
+		g = &group{want: w, set: w.set.and(v.domain)}
+		put(&v.groups, w, g)
 	}
-	b := newBuilder(len(v.known.cands))
-	for j := range v.known.cands {
-		if j+1 == i {
-			b.add(i)
-			continue
-		}
-		list := v.known.cands[j].Requires
-		if conflict {
-			list = v.known.cands[j].Conflicts
-		}
-		if !v.domain.has(j + 1) {
-			continue
-		}
-		// Versions mostly list the same packages at the same places.
-		if at < len(list) && list[at].Name == q.Name && list[at].same(q) {
-			b.add(j + 1)
-			continue
-		}
-		for k := range list {
-			if list[k].Name == q.Name && list[k].same(q) {
-				b.add(j + 1)
-				break
-			}
-		}
-	}
-	g := &group{req: q, conflict: conflict, set: b.set()}
-	v.groups = append(v.groups, g)
 	return g
 }
 
@@ -274,13 +245,14 @@ func (g *group) mark(key string) {
 	g.done[key] = true
 }
 
-// requirement returns the rules of q where all of terms hold.
-func (s *solver) requirement(q *Requirement, terms []term) []*incompat {
-	to := s.pkg(q.Name)
-	in, override := s.versions(s.vars[to], q)
+// requirement returns the rules of w where all of terms hold.
+func (s *solver) requirement(w *want, terms []term) []*incompat {
+	q := w.req
+	to := s.pkg(w.id)
+	in, override := s.versions(s.vars[to], w)
 	c := &incompat{cause: cause{kind: requires, req: q, override: override}}
-	c.terms = join(slices.Clone(terms), term{to, in.not()})
-	fresh := []*incompat{c}
+	c.terms = join(append(make([]term, 0, len(terms)+1), terms...), term{to, in.not()})
+	fresh := append(make([]*incompat, 0, 1+len(q.Traits)), c)
 	if !c.terms[0].set.meets(s.vars[c.terms[0].v].domain) {
 		fresh = nil // a package that requires itself, and meets it
 	}
@@ -409,8 +381,12 @@ func (s *solver) refusal(t, value int) *incompat {
 // very choices at hand are ruled out, which is true in any case.
 func (s *solver) nobodyAsks(t int) int {
 	v := s.vars[t]
+	owner := s.vars[v.owner]
+	d := s.defaultOf(owner, owner.chosen, v.trait)
 	if s.contested[v.id] {
-		c := &incompat{cause: cause{kind: blocked, trait: v.trait}}
+		// That the default is ruled out is known from other rules, which thus
+		// become part of the proof.
+		c := &incompat{terms: []term{{t, single(s.value(v, d)).not()}}, cause: cause{kind: blocked, trait: v.trait}}
 		at := 0
 		for i, o := range s.vars {
 			if o.chosen != 0 {
@@ -422,8 +398,6 @@ func (s *solver) nobodyAsks(t int) int {
 		return at
 	}
 	s.assumed[v.id] = true
-	owner := s.vars[v.owner]
-	d := s.defaultOf(owner, owner.chosen, v.trait)
 	b := newBuilder(len(owner.known.cands))
 	for i := range owner.known.cands {
 		if have, ok := owner.known.cands[i].trait(v.trait); i+1 == owner.chosen || ok && defaultOf(have) == d {

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -454,8 +455,12 @@ func (s *solver) needed(t term) string {
 		return v.name.String() + " with " + v.trait + "=" + s.valuesText(v, in)
 	}
 	best := ""
-	for text, w := range v.lists {
-		if text != "any" && w.within(in) && in.and(v.domain).within(w) && (best == "" || len(text) < len(best) || len(text) == len(best) && text < best) {
+	lists := maps.Clone(v.lists)
+	for _, w := range v.about {
+		put(&lists, w.req.Range.String(), w.in(v.known).and(v.domain))
+	}
+	for text, w := range lists {
+		if w.within(in) && in.and(v.domain).within(w) && (best == "" || len(text) < len(best) || len(text) == len(best) && text < best) {
 			best = text
 		}
 	}

@@ -167,13 +167,14 @@ func (s *solver) solution() (*Solution, error) {
 
 func (s *solver) edges(i int, c *Candidate, traits map[string]string) []Edge {
 	edges := make([]Edge, 0, len(c.Requires))
+	wants := s.vars[i].known.needs(s.vars[i].chosen).requires
 	for j := range c.Requires {
 		q := &c.Requires[j]
 		if !s.counted(i, q) || q.counts(s.req.Platform, func(name string) (string, bool) { return traits[name], true }) == clyde.False {
 			continue
 		}
 		edges = append(edges, Edge{
-			Name: s.vars[s.pkg(q.Name)].name, Kind: q.Kind, Range: q.Range, When: q.When,
+			Name: s.vars[s.pkg(wants[j].id)].name, Kind: q.Kind, Range: q.Range, When: q.When,
 			Traits: maps.Clone(q.Traits), Visibility: q.Visibility, Optional: q.Optional,
 		})
 	}

@@ -21,30 +21,30 @@ import (
 type variable struct {
 	name    clyde.Name
 	id      string
-	trait   string   // "" for a package
-	owner   int      // of a trait: its package
-	known   *known   // of a package; cands[i-1] is value i
-	values  []string // of a trait; values[i-1] is value i
-	traits  []int    // of a package: its trait variables
-	domain  set      // every value, absent included
-	allowed set      // what is still possible; always meets domain
-	chosen  int      // the value decided on, or 0
-	trail   []int    // places in solver.trail, oldest first
+	trait   string    // "" for a package
+	owner   int       // of a trait: its package
+	known   *Versions // of a package; cands[i-1] is value i
+	values  []string  // of a trait; values[i-1] is value i
+	traits  []int     // of a package: its trait variables
+	domain  set       // every value, absent included
+	allowed set       // what is still possible; always meets domain
+	chosen  int       // the value decided on, or 0
+	trail   []int     // places in solver.trail, oldest first
 	rules   []*incompat
-	lists   map[string]set // ranges turned into sets, by how they are written
-	groups  []*group
+	about   []*want        // whose ranges were turned into sets
+	lists   map[string]set // ranges that are not a want's own, by how they are written
+	groups  map[*want]*group
 	refused set    // of a trait: values whose refusal is a rule already
 	asks    []wish // of a trait: what somebody may ask for
 	fights  int    // conflicts it took part in
 }
 
-// group is the versions of a package that have one requirement in common.
+// group is a want as this request sees it.
 type group struct {
-	req      *Requirement
-	conflict bool // it is declared in conflicts
-	set      set
-	always   bool            // its rule without any condition stands
-	done     map[string]bool // conditions under which its rules stand
+	*want
+	set    set             // the versions that have it and may be chosen
+	always bool            // its rule without any condition stands
+	done   map[string]bool // conditions under which its rules stand
 }
 
 // assignment is one step of knowledge: own is the news, left what is possible
@@ -59,7 +59,7 @@ type assignment struct {
 type solver struct {
 	u      *universe
 	req    *Request
-	root   *known
+	root   *Versions
 	vars   []*variable
 	byID   map[string]int
 	trail  []assignment
@@ -133,7 +133,7 @@ func (s *solver) run(ctx context.Context) (*incompat, error) {
 	root := req2root(s.req)
 	s.root = root
 	s.vars = append(s.vars, &variable{
-		name: s.req.Name, id: rootID, known: root, domain: upTo(1), allowed: upTo(1), lists: map[string]set{},
+		name: s.req.Name, id: rootID, known: root, domain: upTo(1), allowed: upTo(1),
 	})
 	s.byID[rootID] = 0
 	if !s.req.Name.IsZero() {
@@ -159,12 +159,12 @@ func (s *solver) run(ctx context.Context) (*incompat, error) {
 
 const rootID = "" // no package has it: identities hold a slash
 
-func req2root(req *Request) *known {
+func req2root(req *Request) *Versions {
 	c := req.Root
 	if c.Version.IsZero() {
 		c.Version, _ = clyde.ParseVersion("0")
 	}
-	return &known{name: req.Name, cands: []*Candidate{&c}}
+	return &Versions{name: req.Name, cands: []*Candidate{&c}, mark: new(mark)}
 }
 
 func (s *solver) step(ctx context.Context) error {
@@ -179,14 +179,13 @@ func (s *solver) step(ctx context.Context) error {
 	return nil
 }
 
-// variable of a package, loaded before.
-func (s *solver) pkg(name clyde.Name) int {
-	id := name.Identity()
+// variable of a package, loaded before, by its identity.
+func (s *solver) pkg(id string) int {
 	if i, ok := s.byID[id]; ok {
 		return i
 	}
 	k := s.u.pkgs[id]
-	v := &variable{name: k.name, id: id, known: k, domain: s.domain(id, k), lists: map[string]set{}}
+	v := &variable{name: k.name, id: id, known: k, domain: s.domain(id, k)}
 	v.allowed = v.domain
 	i := len(s.vars)
 	s.vars = append(s.vars, v)
@@ -197,7 +196,7 @@ func (s *solver) pkg(name clyde.Name) int {
 
 // domain is what may be chosen of a package at all: yanked versions only where
 // they are locked.
-func (s *solver) domain(id string, k *known) set {
+func (s *solver) domain(id string, k *Versions) set {
 	b := newBuilder(len(k.cands))
 	b.add(absent)
 	for i := range k.cands {
@@ -261,32 +260,31 @@ func (s *solver) standing(i int) {
 	delete(s.waiting, v.id)
 }
 
-// versions turns a range into the versions of v that it holds.
-func (s *solver) versions(v *variable, q *Requirement) (r set, override bool) {
-	r0 := q.Range
-	if o, ok := s.overrides[v.id]; ok {
-		r0, override = o, true
+// versions turns the range of a want into the versions of v that it holds.
+func (s *solver) versions(v *variable, w *want) (r set, override bool) {
+	r0 := w.req.Range
+	o, override := s.overrides[v.id]
+	pre := s.req.AllPrereleases || s.prerel[v.id]
+	switch {
+	case w.req.Local != "" || w.req.Git != "" || v.id == rootID:
+		return v.domain.and(single(absent).not()), override
+	case override:
+		r0 = o
+	case !pre:
+		v.about = append(v.about, w)
+		return w.in(v.known).and(v.domain), false
 	}
 	text := r0.String()
-	if q.Local != "" || q.Git != "" || v.id == rootID {
-		text = "any"
-	}
 	if r, ok := v.lists[text]; ok {
 		return r, override
 	}
-	b := newBuilder(len(v.known.cands))
-	pre := s.req.AllPrereleases || s.prerel[v.id]
-	for i := range v.known.cands {
-		c := v.known.cands[i]
-		if !v.domain.has(i + 1) {
-			continue
-		}
-		if text == "any" || r0.Contains(c.Version) || pre && nearly(r0, c.Version) || c.Local != "" || c.Git != "" {
-			b.add(i + 1)
-		}
+	r = v.known.holds(r0)
+	if pre {
+		r = r.or(v.known.nearly(r0))
 	}
-	v.lists[text] = b.set()
-	return v.lists[text], override
+	r = r.and(v.domain)
+	put(&v.lists, text, r)
+	return r, override
 }
 
 // nearly reports whether v is a prerelease of a version in r: what a request

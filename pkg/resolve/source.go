@@ -16,6 +16,14 @@ type Source interface {
 	Versions(ctx context.Context, name clyde.Name) ([]Candidate, error)
 }
 
+// Keeper is a Source that keeps what it has prepared from one resolution to the
+// next. Solve asks it for nothing else.
+type Keeper interface {
+	Source
+	// Prepared returns what Prepare makes of Versions.
+	Prepared(ctx context.Context, name clyde.Name) (*Versions, error)
+}
+
 // Memory is a Source of packages in memory.
 type Memory map[clyde.Name][]Candidate
 

@@ -21,22 +21,18 @@ const (
 // opens to one host, twice.
 const maxFetches = 12
 
-// known is what a Source said of one package. It never changes.
-type known struct {
-	name  clyde.Name
-	cands []*Candidate // highest version first; never changed
-	why   string       // of a package that does not exist: the source's sentence
-}
-
 // universe remembers what the Source said, so that several attempts at one
 // request ask once and see the same.
 type universe struct {
 	src  Source
-	pkgs map[string]*known // by clyde.Name.Identity
+	kept Keeper               // src, where it is one
+	pkgs map[string]*Versions // by clyde.Name.Identity
 }
 
 func newUniverse(src Source) *universe {
-	return &universe{src: src, pkgs: map[string]*known{}}
+	u := &universe{src: src, pkgs: map[string]*Versions{}}
+	u.kept, _ = src.(Keeper)
+	return u
 }
 
 // load asks for those of names that are not known yet, several at a time.
@@ -62,7 +58,7 @@ func (u *universe) load(ctx context.Context, names ...clyde.Name) error {
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, maxFetches)
-	got, errs := make([]*known, len(fresh)), make([]error, len(fresh))
+	got, errs := make([]*Versions, len(fresh)), make([]error, len(fresh))
 	for i, n := range fresh {
 		slots <- struct{}{}
 		wg.Go(func() {
@@ -80,34 +76,19 @@ func (u *universe) load(ctx context.Context, names ...clyde.Name) error {
 	return nil
 }
 
-func (u *universe) fetch(ctx context.Context, n clyde.Name) (*known, error) {
-	k := &known{name: n}
-	cs, err := u.src.Versions(ctx, n)
-	switch {
-	case errors.Is(err, clyde.ErrNotFound):
-		k.why = n.String() + " does not exist"
-		if e := clyde.AsError(err); e != nil && e.Msg != "" {
-			k.why = e.Msg
-		}
-		return k, nil
-	case err != nil:
-		return nil, err
-	case len(cs) > MaxVersions:
-		return nil, clyde.Errorf(clyde.ErrTooLarge, "%s has %d versions: the limit is %d", n, len(cs), MaxVersions).WithCode("resolve_limit")
+func (u *universe) fetch(ctx context.Context, n clyde.Name) (k *Versions, err error) {
+	var cs []Candidate
+	if u.kept != nil {
+		k, err = u.kept.Prepared(ctx, n)
+	} else if cs, err = u.src.Versions(ctx, n); err == nil {
+		k, err = Prepare(n, cs)
 	}
-	// Pointers are cheap to sort; indexes list the lowest version first.
-	k.cands = make([]*Candidate, len(cs))
-	for i := range cs {
-		k.cands[len(cs)-1-i] = &cs[i]
+	if !errors.Is(err, clyde.ErrNotFound) {
+		return k, err
 	}
-	slices.SortStableFunc(k.cands, func(a, b *Candidate) int { return clyde.Compare(b.Version, a.Version) })
-	for i, c := range k.cands {
-		if c.Version.IsZero() && c.Local == "" && c.Git == "" {
-			return nil, clyde.Errorf(clyde.ErrInvalid, "the index of %s lists a version without a number", n).WithCode("index_invalid")
-		}
-		if i > 0 && c.Version.Equal(k.cands[i-1].Version) {
-			return nil, clyde.Errorf(clyde.ErrInvalid, "the index of %s lists version %s twice", n, c.Version).WithCode("index_invalid")
-		}
+	k = &Versions{name: n, why: n.String() + " does not exist", mark: new(mark)}
+	if e := clyde.AsError(err); e != nil && e.Msg != "" {
+		k.why = e.Msg
 	}
 	return k, nil
 }
