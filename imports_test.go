@@ -30,6 +30,7 @@ var layer = map[string]int{
 	"pkg/keylock":             10, // a mutex for each key
 	"pkg/filelock":            10, // the same between processes
 	"pkg/markdown":            10,
+	"pkg/diff":                10, // what changed between texts and trees
 	"pkg/resolve":             10,
 	"pkg/resolve/resolvetest": 11,
 	"pkg/recent":              10, // what was used last

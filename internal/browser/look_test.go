@@ -56,6 +56,8 @@ func (w *world) look(t *testing.T) {
 		{"package-docs-page", "/packages/acme/json/2.1.0/docs/reading.md", nobody},
 		{"package-docs-find", "/packages/acme/json/2.1.0/docs?find=stream", nobody},
 		{"package-changelog", "/packages/acme/json/changelog", nobody},
+		{"package-compare", "/packages/acme/json/compare?from=2.0.1&to=2.1.0", nobody},
+		{"package-compare-split", "/packages/acme/json/compare?from=2.0.1&to=2.1.0&view=split", nobody},
 		{"package-old", "/packages/acme/json/1.0.0", nobody},
 		{"package-deprecated", "/packages/acme/oldfmt", nobody},
 		{"package-empty", "/packages/ada/tiny", nobody},

@@ -347,7 +347,7 @@ func factsOf(h head) facts {
 
 type versionsPage struct {
 	head
-	Versions []catalog.Release
+	chooser
 }
 
 func (s *Web) versions(w http.ResponseWriter, r request) error {

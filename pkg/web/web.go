@@ -90,6 +90,9 @@ type Web struct {
 	outlines  recent.Cache[*outline]
 	books     recent.Cache[*book]
 	documents recent.Cache[template.HTML]
+
+	comparisons recent.Cache[*comparison] // by the digests of both versions
+	turns       chan struct{}             // to make one
 }
 
 // New parses the templates and returns the pages, or the error in them.
@@ -111,6 +114,7 @@ func New(o Options) (*Web, error) {
 		return nil, errors.New("web.New: accounts need SignIn")
 	}
 	w := &Web{o: o, mux: &routes{ServeMux: http.NewServeMux()}, cross: http.NewCrossOriginProtection()}
+	w.comparisons.Max, w.turns = comparisonsKept, make(chan struct{}, comparisonsAtOnce)
 	w.outlines.Max, w.books.Max, w.documents.Max = outlinesKept, booksKept, documentsKept
 	var err error
 	if o.PublicURL != "" {
@@ -171,6 +175,7 @@ func (s *Web) routes() {
 		"/packages/{ns}/{name}/docs":                      s.docs,
 		"/packages/{ns}/{name}/{version}/docs":            s.docs,
 		"/packages/{ns}/{name}/{version}/docs/{path...}":  s.docs,
+		"/packages/{ns}/{name}/compare":                   s.compare,
 		"/packages/{ns}/{name}/changelog":                 s.changelog,
 		"/packages/{ns}/{name}/{version}/changelog":       s.changelog,
 		"/namespaces/{ns}":                                s.namespace,

@@ -26,7 +26,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-func newSite(t testing.TB, s *shelf) http.Handler {
+func newSite(t testing.TB, s web.Catalog) http.Handler {
 	t.Helper()
 	w, err := web.New(web.Options{
 		Catalog: s, PublicURL: "http://localhost:8080", Host: "localhost:8080", Log: slog.New(slog.DiscardHandler),
