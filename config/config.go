@@ -90,6 +90,8 @@ type Registry struct {
 	MaxUploads      int           `yaml:"max_uploads"`       // open upload sessions per account
 	MaxBytesPerDay  int64         `yaml:"max_bytes_per_day"` // uploaded per account and UTC day
 	UploadRetention time.Duration `yaml:"upload_retention"`  // of abandoned uploads
+	GCEvery         time.Duration `yaml:"gc_every"`          // what no manifest names is removed this often; 0 never
+	GCGrace         time.Duration `yaml:"gc_grace"`          // how long it is kept: a push may count on it
 }
 
 // API configures the REST API.
@@ -205,6 +207,7 @@ func Default() Config {
 		TLS: TLS{ACMEDomains: []string{}},
 		Registry: Registry{
 			Accept: "packages", MaxBlob: 5 << 30, MaxUploads: 100, MaxBytesPerDay: 200 << 30, UploadRetention: 7 * 24 * time.Hour,
+			GCEvery: 24 * time.Hour, GCGrace: 24 * time.Hour,
 		},
 		Registries:        []Upstream{},
 		API:               API{ReadsPerSecond: 0, WritesPerSecond: 0},

@@ -20,6 +20,15 @@ type problems []error
 
 func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
 
+const (
+	// minGrace is the shortest registry.gc_grace: a push that takes longer would
+	// have to send again what it sent.
+	minGrace = 10 * time.Minute
+	// minGCEvery is the shortest registry.gc_every: a collection reads every
+	// manifest's row.
+	minGCEvery = time.Minute
+)
+
 // Validate reports every problem at once, each naming its key.
 func (c Config) Validate() error {
 	var p problems
@@ -50,6 +59,12 @@ func (c Config) Validate() error {
 		if d.d <= 0 {
 			p.add("%s: %s; must be positive", d.key, d.d)
 		}
+	}
+	if g := c.Registry.GCGrace; g < minGrace {
+		p.add("registry.gc_grace: %s; want at least %s, which a push may take", g, minGrace)
+	}
+	if e := c.Registry.GCEvery; e != 0 && e < minGCEvery {
+		p.add("registry.gc_every: %s; want at least %s, or 0 for never", e, minGCEvery)
 	}
 	for _, n := range []struct {
 		key string

@@ -62,6 +62,9 @@ func (r *Registry) Stat(ctx context.Context, repo string, d digest.Digest) (int6
 
 func (r *Registry) getBlob(w http.ResponseWriter, req *http.Request, c call) error {
 	d := digest.Digest(c.ref)
+	if req.Method == http.MethodHead && !c.p.Anonymous() {
+		r.renew(req.Context(), c.repo, d) // a push may count on the answer
+	}
 	f, size, err := r.OpenBlob(req.Context(), c.repo, d)
 	if err != nil {
 		return err

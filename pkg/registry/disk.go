@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path"
+	"sync"
 
 	"github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
@@ -72,6 +73,59 @@ func (r *Registry) putOnce(ctx context.Context, p string, content []byte) error 
 		return fmt.Errorf("registry: store: %w", err)
 	}
 	return nil
+}
+
+// linkBlob makes a blob one of the repository, with a grace of its own.
+func (r *Registry) linkBlob(ctx context.Context, repo string, d digest.Digest) error {
+	if err := r.disk.PutContent(ctx, layerLink(repo, d), []byte(d.String())); err != nil {
+		return fmt.Errorf("registry: store: %w", err)
+	}
+	return nil
+}
+
+// paths is a set of paths, each with how often it was added. The zero value is
+// ready.
+type paths struct {
+	mu sync.Mutex
+	m  map[string]int
+}
+
+func (s *paths) add(p string) (remove func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m == nil {
+		s.m = map[string]int{}
+	}
+	s.m[p]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.m[p]--; s.m[p] == 0 {
+			delete(s.m, p)
+		}
+	}
+}
+
+func (s *paths) has(p string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[p] > 0
+}
+
+// replacing is what distribution is given. It keeps the bytes of a blob that is
+// uploaded again as they are, damaged or about to be collected; so it is not
+// told that they are there.
+type replacing struct {
+	disk
+	replaced *paths
+}
+
+// Stat describes a file, unless it is about to be replaced.
+func (s replacing) Stat(ctx context.Context, p string) (driver.FileInfo, error) {
+	if s.replaced.has(p) {
+		return nil, driver.PathNotFoundError{Path: p}
+	}
+	return s.disk.Stat(ctx, p)
 }
 
 // notThere reports whether err says that a path does not exist.

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -216,6 +217,11 @@ func (r *Registry) storeManifest(ctx context.Context, p account.Principal, repo,
 	} else {
 		push.Tag = ref
 	}
+	done, err := r.storing(ctx)
+	if err != nil {
+		return none, "", err
+	}
+	defer done()
 	// One push of a tag at a time: cosign's tags are read, merged and written.
 	if push.Tag != "" {
 		unlock, err := r.lockTag(ctx, repo, push.Tag)
@@ -224,10 +230,6 @@ func (r *Registry) storeManifest(ctx context.Context, p account.Principal, repo,
 		}
 		defer unlock()
 	}
-	// What Admit finds in the repository stays until the manifest that names it
-	// is committed.
-	r.erasing.RLock()
-	defer r.erasing.RUnlock()
 	ad, err := r.o.Admit.Admit(ctx, push, r)
 	if err != nil {
 		return none, "", err
@@ -239,6 +241,7 @@ func (r *Registry) storeManifest(ctx context.Context, p account.Principal, repo,
 	}
 	d := digest.FromBytes(ad.Payload)
 	fillCommit(&ad.Commit, push, ad.Payload, r.now())
+	r.born.add(ad.Commit.Manifest) // before the commit, of which nobody may learn that it succeeded
 	undo, err := r.writeManifest(ctx, repo, push.Tag, d, ad.Payload)
 	if err == nil {
 		err = r.disk.Sync(ctx)
@@ -277,8 +280,11 @@ func (r *Registry) lockTag(ctx context.Context, repo, tag string) (unlock func()
 func (r *Registry) writeManifest(ctx context.Context, repo, tag string, d digest.Digest, payload []byte) (undo func(), err error) {
 	undo = func() {}
 	link := []byte(d.String())
-	if err := r.putOnce(ctx, blobPath(d), payload); err != nil {
-		return undo, err
+	// One that was damaged is healed by pushing it again.
+	if had, err := r.disk.GetContent(ctx, blobPath(d)); err != nil || !bytes.Equal(had, payload) {
+		if err := r.disk.PutContent(ctx, blobPath(d), payload); err != nil {
+			return undo, fmt.Errorf("registry: store: %w", err)
+		}
 	}
 	if err := r.putOnce(ctx, revisionLink(repo, d), link); err != nil {
 		return undo, err

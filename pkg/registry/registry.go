@@ -64,6 +64,9 @@ type DB interface {
 	Moderation(ctx context.Context, repo, key string) (store.Moderation, error)
 	BlobRepos(ctx context.Context, digest string) ([]string, error)
 	Lock(ctx context.Context, name string) (unlock func(), err error)
+	LockShared(ctx context.Context, name string) (unlock func(), err error)
+	Manifests(ctx context.Context, repo, after string, n int) ([]store.Manifest, error)
+	ManifestsSince(ctx context.Context, t time.Time) ([]store.Manifest, error)
 }
 
 // Authenticator says who sent a request; *account.Accounts implements it.
@@ -105,25 +108,31 @@ type Options struct {
 	PublishLimit func(p account.Principal, remote string, isNew bool, h http.Header) error
 	Accept       string // AcceptPackages (also when empty) or AcceptAny
 	Limits       Limits
+	Grace        time.Duration    // how long what no manifest names is kept; 0 means DefaultGrace
 	PublicURL    string           // unused by answers, which are relative so that any proxy works; for messages
 	Now          func() time.Time // nil means time.Now
 }
 
 // Registry is the embedded registry. It is safe for concurrent use.
 type Registry struct {
-	o        Options
-	log      *slog.Logger
-	now      func() time.Time
-	disk     disk
-	ns       distribution.Namespace
-	bodies   *bodyCache
-	members  *memberCache
-	locks    keylock.Locks
-	sessions *sessions
-	erasing  sync.RWMutex // held for writing while bytes are erased, for reading while a manifest is stored
-	pending  pendingUploads
-	started  time.Time
-	buffers  sync.Pool // of *[copyBuffer]byte
+	o          Options
+	log        *slog.Logger
+	now        func() time.Time
+	disk       disk
+	ns         distribution.Namespace
+	bodies     *bodyCache
+	members    *memberCache
+	locks      keylock.Locks
+	sessions   *sessions
+	erasing    sync.RWMutex // held for writing while bytes are removed, for reading while a manifest is stored; see still and storing
+	shares     shares
+	born       born       // what was named since a collection began
+	collected  collected  // since the start
+	collecting sync.Mutex // held by a collection, and by who needs none
+	replaced   paths      // blobs of which an upload is being committed
+	pending    pendingUploads
+	started    time.Time
+	buffers    sync.Pool // of *[copyBuffer]byte
 }
 
 var (
@@ -162,6 +171,9 @@ func New(ctx context.Context, o Options) (_ *Registry, err error) {
 		o.Now = time.Now
 	}
 	o.Limits = o.Limits.withDefaults()
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
+	}
 	quietLogrus()
 	// Distribution panics where it is handed something it did not expect.
 	defer func() {
@@ -173,14 +185,14 @@ func New(ctx context.Context, o Options) (_ *Registry, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
-	ns, err := storage.NewRegistry(ctx, d, storage.EnableDelete)
-	if err != nil {
+	r := &Registry{
+		o: o, log: o.Log, now: o.Now, disk: d,
+		bodies: newBodyCache(maxCachedBytes), members: newMemberCache(maxCachedMembers), sessions: newSessions(o.Limits, o.Now), started: o.Now(),
+	}
+	if r.ns, err = storage.NewRegistry(ctx, replacing{d, &r.replaced}, storage.EnableDelete); err != nil {
 		return nil, errors.Join(fmt.Errorf("registry: %w", err), d.Close())
 	}
-	return &Registry{
-		o: o, log: o.Log, now: o.Now, disk: d, ns: ns,
-		bodies: newBodyCache(maxCachedBytes), members: newMemberCache(maxCachedMembers), sessions: newSessions(o.Limits, o.Now), started: o.Now(),
-	}, nil
+	return r, nil
 }
 
 // Flush writes everything pushed so far to its place below Root, in

@@ -157,6 +157,7 @@ func (r *Registry) PutBlob(ctx context.Context, p account.Principal, repo string
 	if err := r.mayPush(ctx, p, repo); err != nil {
 		return err
 	}
+	r.renew(ctx, repo, d.Digest)
 	if f, size, err := r.OpenBlob(ctx, repo, d.Digest); err == nil {
 		if cerr := f.Close(); cerr != nil {
 			return cerr

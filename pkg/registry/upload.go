@@ -103,6 +103,7 @@ func (r *Registry) mount(ctx context.Context, c call, from string, d digest.Dige
 	if ok, err := r.visible(ctx, c.p, c.repo); err != nil {
 		return false, err
 	} else if ok {
+		r.renew(ctx, c.repo, d)
 		if ok, err := r.disk.HasBlob(c.repo, d); ok || err != nil {
 			return ok, err
 		}
@@ -113,6 +114,7 @@ func (r *Registry) mount(ctx context.Context, c call, from string, d digest.Dige
 	if ok, err := r.visible(ctx, c.p, from); err != nil || !ok {
 		return false, err
 	}
+	r.renew(ctx, from, d) // else the bytes may be collected before the new link is seen
 	if ok, err := r.disk.HasBlob(from, d); err != nil || !ok {
 		return false, err
 	}
@@ -126,7 +128,7 @@ func (r *Registry) mount(ctx context.Context, c call, from string, d digest.Dige
 	if err := f.Close(); err != nil {
 		return false, err
 	}
-	return true, r.putOnce(ctx, layerLink(c.repo, d), []byte(d.String()))
+	return true, r.linkBlob(ctx, c.repo, d)
 }
 
 func blobCreated(w http.ResponseWriter, repo string, d digest.Digest) error {
@@ -307,6 +309,8 @@ func (r *Registry) leave(ctx context.Context, c call, bw distribution.BlobWriter
 
 func (r *Registry) commitBlob(ctx context.Context, bw distribution.BlobWriter, d digest.Digest) error {
 	ctx = context.WithoutCancel(ctx)
+	defer r.locks.Lock("blob " + d.String())()
+	defer r.replaced.add(blobPath(d))()
 	_, err := bw.Commit(ctx, ocispec.Descriptor{Digest: d})
 	if err == nil {
 		return nil

@@ -158,10 +158,13 @@ func (r *Registry) finishWhole(w http.ResponseWriter, req *http.Request, c call,
 	if digest.FromBytes(b) != d {
 		return wrongBytes(d)
 	}
-	if err := r.putOnce(ctx, blobPath(d), b); err != nil {
-		return err
+	defer r.locks.Lock("blob " + d.String())()
+	// Bytes that are there are replaced: they may be damaged, or about to be
+	// collected.
+	if err := r.disk.PutContent(ctx, blobPath(d), b); err != nil {
+		return fmt.Errorf("registry: store: %w", err)
 	}
-	if err := r.putOnce(ctx, layerLink(c.repo, d), []byte(d.String())); err != nil {
+	if err := r.linkBlob(ctx, c.repo, d); err != nil {
 		return err
 	}
 	return blobCreated(w, c.repo, d)

@@ -143,8 +143,11 @@ func (r *Registry) Erase(ctx context.Context, repo, dgst string, record func(ctx
 	}
 	// Half an erasure is worse than one that outlives whoever asked for it.
 	ctx = context.WithoutCancel(ctx)
-	r.erasing.Lock()
-	defer r.erasing.Unlock()
+	unlock, err := r.still(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	// What was pushed a moment ago is in memory and in a journal until then.
 	if err := r.disk.Flush(ctx); err != nil {
 		return err

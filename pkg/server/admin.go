@@ -57,6 +57,10 @@ type (
 		Login    string `json:"login"`
 		Password string `json:"password"`
 	}
+	// Collect removes what no manifest names, or says what it would remove.
+	Collect struct {
+		DryRun bool `json:"dry_run"`
+	}
 	// Inbox lists or replays events.
 	Inbox struct {
 		State string `json:"state"`
@@ -96,6 +100,7 @@ var commands = map[string]func(context.Context, *Parts, json.RawMessage) (any, e
 	"inbox.replay": with(func(p *Parts, ctx context.Context, a Inbox) (any, error) { return nil, p.DB.EventReplay(ctx, a.ID) }),
 	"reconcile":    with(func(p *Parts, ctx context.Context, _ struct{}) (any, error) { return p.Ingest.Reconcile(ctx) }),
 	"reindex":      with(func(p *Parts, ctx context.Context, _ struct{}) (any, error) { return p.Ingest.Reindex(ctx, p.Registry) }),
+	"gc":           with(func(p *Parts, ctx context.Context, a Collect) (any, error) { return p.Registry.Collect(ctx, a.DryRun) }),
 	"backup":       with(func(p *Parts, ctx context.Context, a Named) (any, error) { return p.Backup(ctx, a.Name) }),
 	"audit":        with(func(p *Parts, ctx context.Context, a Inbox) (any, error) { return p.DB.Audit(ctx, a.ID, a.Limit) }),
 	"audit.verify": with(func(p *Parts, ctx context.Context, _ struct{}) (any, error) { return p.VerifyAudit(ctx) }),

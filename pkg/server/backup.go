@@ -48,6 +48,8 @@ func (p *Parts) Backup(ctx context.Context, path string) (info BackupInfo, err e
 		return info, err
 	}
 	defer os.RemoveAll(tmp)
+	// What the copy of the database names must not go before it is copied.
+	defer p.Registry.KeepAll()()
 	db := filepath.Join(tmp, backupDB)
 	if err := p.DB.Backup(ctx, db); err != nil {
 		return info, err

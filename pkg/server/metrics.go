@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/clydepm/clyde-registry/pkg/registry"
 )
 
 // metrics is a registry of our own: libraries put things into the default one
@@ -40,7 +42,7 @@ func newMetrics(p *Parts) *metrics {
 		}, []string{"part"}),
 	}
 	gauge := func(name, help string, f func(context.Context) (float64, error)) prometheus.Collector {
-		return &query{prometheus.NewDesc(name, help, nil, nil), f}
+		return &query{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, f}
 	}
 	m.reg.MustRegister(m.requests, m.seconds, m.bytes,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -59,13 +61,27 @@ func newMetrics(p *Parts) *metrics {
 		gauge("clyde_search_documents", "Packages in the search index.", func(context.Context) (float64, error) {
 			return float64(p.Engine.Len()), nil
 		}),
+		gcMetric("clyde_gc_removed_blobs_total", "Blobs that garbage collections of this process removed.", prometheus.CounterValue, p, func(t registry.Collected) float64 { return float64(t.Removed) }),
+		gcMetric("clyde_gc_freed_bytes_total", "Bytes of those blobs.", prometheus.CounterValue, p, func(t registry.Collected) float64 { return float64(t.Freed) }),
+		gcMetric("clyde_gc_finished_seconds", "When the last garbage collection of this process ended, as Unix time; 0 is never.", prometheus.GaugeValue, p, func(t registry.Collected) float64 {
+			if t.Finished.IsZero() {
+				return 0
+			}
+			return float64(t.Finished.Unix())
+		}),
 	)
 	return m
 }
 
-// query is a gauge that is read when it is scraped.
+// gcMetric reads a figure of the garbage collection when it is scraped.
+func gcMetric(name, help string, kind prometheus.ValueType, p *Parts, of func(registry.Collected) float64) prometheus.Collector {
+	return &query{prometheus.NewDesc(name, help, nil, nil), kind, func(context.Context) (float64, error) { return of(p.Registry.Collected()), nil }}
+}
+
+// query is a figure that is read when it is scraped.
 type query struct {
 	desc *prometheus.Desc
+	kind prometheus.ValueType
 	read func(context.Context) (float64, error)
 }
 
@@ -79,7 +95,7 @@ func (q *query) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(q.desc, errors.Join(errors.New("read"), err))
 		return
 	}
-	ch <- prometheus.MustNewConstMetric(q.desc, prometheus.GaugeValue, v)
+	ch <- prometheus.MustNewConstMetric(q.desc, q.kind, v)
 }
 
 // part is which part of the server answers a path.

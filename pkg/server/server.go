@@ -156,6 +156,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 			return s.Private, err
 		},
 		Public: p.DB.Public,
+		Grace:  cfg.Registry.GCGrace,
 		Limits: registry.Limits{
 			MaxBlob: cfg.Registry.MaxBlob, MaxSessions: cfg.Registry.MaxUploads,
 			BytesPerDay: cfg.Registry.MaxBytesPerDay, UploadAge: cfg.Registry.UploadRetention,
@@ -359,6 +360,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.Ingest.Run(ctx) })
 	g.Go(func() error { return s.Trusts.Run(ctx, s.Ingest.ReverifyAll) })
 	g.Go(func() error { return s.Registry.Run(ctx) })
+	g.Go(func() error { return s.keepClean(ctx) })
 	g.Go(func() error { return s.Linked.Run(ctx) })
 	g.Go(func() error { return s.tell(ctx) })
 	g.Go(func() error { return s.keepAudit(ctx, s.cfg.Audit.Retention) })

@@ -27,14 +27,24 @@ const (
 // process serves, it does nothing.
 func (db *DB) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	defer clyde.Wrap(&err, "store.Lock(%s)", name)
+	return db.await(ctx, "Lock", "Unlock", name)
+}
+
+// LockShared is Lock, but for others that hold it by LockShared.
+func (db *DB) LockShared(ctx context.Context, name string) (unlock func(), err error) {
+	defer clyde.Wrap(&err, "store.LockShared(%s)", name)
+	return db.await(ctx, "LockShared", "UnlockShared", name)
+}
+
+func (db *DB) await(ctx context.Context, take, release, name string) (unlock func(), err error) {
 	if !db.eng.shared() {
 		return func() {}, nil
 	}
-	c, _, err := db.lock(ctx, "Lock", name)
+	c, _, err := db.lock(ctx, take, name)
 	if err != nil {
 		return nil, err
 	}
-	return func() { unlockOn(c, name) }, nil
+	return func() { unlockOn(c, release, name) }, nil
 }
 
 // Alone runs fn unless another process that shares the database is running it
@@ -49,7 +59,7 @@ func (db *DB) Alone(ctx context.Context, name string, fn func(context.Context) e
 	if err != nil || !ok {
 		return false, err
 	}
-	defer unlockOn(c, name)
+	defer unlockOn(c, "Unlock", name)
 	ctx, cancel := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
@@ -94,11 +104,11 @@ func (db *DB) lock(ctx context.Context, statement, name string) (_ *sql.Conn, ok
 
 // unlockOn gives a lock back. A connection that cannot say so is closed, which
 // gives it back too.
-func unlockOn(c *sql.Conn, name string) {
+func unlockOn(c *sql.Conn, statement, name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
 	defer cancel()
 	var ok bool
-	err := c.QueryRowContext(ctx, query(postgresEngine{}, "Unlock"), "clyde:"+name).Scan(&ok)
+	err := c.QueryRowContext(ctx, query(postgresEngine{}, statement), "clyde:"+name).Scan(&ok)
 	if err != nil || !ok {
 		discard(c)
 		return

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -135,6 +136,11 @@ func (db *DB) Manifest(ctx context.Context, repo, digest string) (Manifest, erro
 // Manifests lists a repository's manifests by digest, after the given one, at most n.
 func (db *DB) Manifests(ctx context.Context, repo, after string, n int) ([]Manifest, error) {
 	return list(ctx, db, scanManifest, "Manifests", repo, after, n)
+}
+
+// ManifestsSince lists what was pushed at t or later, in any repository.
+func (db *DB) ManifestsSince(ctx context.Context, t time.Time) ([]Manifest, error) {
+	return list(ctx, db, scanManifest, "ManifestsSince", ms(t))
 }
 
 // Tag returns what the tag means, or clyde.ErrNotFound.

@@ -18,6 +18,10 @@ FROM manifest WHERE repo = $1 AND digest = $2;
 SELECT repo, digest, media_type, artifact_type, size_bytes, subject, pushed_ms, annotations, refs
 FROM manifest WHERE repo = $1 AND digest > $2 ORDER BY digest LIMIT $3;
 
+-- name: ManifestsSince
+SELECT repo, digest, media_type, artifact_type, size_bytes, subject, pushed_ms, annotations, refs
+FROM manifest WHERE pushed_ms >= $1;
+
 -- name: DeleteManifest
 DELETE FROM manifest WHERE repo = $1 AND digest = $2;
 

@@ -26,6 +26,12 @@ SELECT pg_try_advisory_lock(hashtextextended($1, 0));
 -- name: Unlock
 SELECT pg_advisory_unlock(hashtextextended($1, 0));
 
+-- name: LockShared
+SELECT pg_advisory_lock_shared(hashtextextended($1, 0)) IS NOT NULL;
+
+-- name: UnlockShared
+SELECT pg_advisory_unlock_shared(hashtextextended($1, 0));
+
 -- name: Sequences
 -- The last number that each table gave.
 SELECT c.table_name, s.last_value
