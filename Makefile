@@ -50,7 +50,7 @@ test: ## every test that needs nothing but Go, git and make; with the race detec
 
 test/clients: ## oras, crane, regctl, cosign v2 and v3, conformance (builds them once; needs the network for that)
 	.ci/tool '$(CLYDE_TOOLS)' oras crane regctl cosign-v2 cosign-v3 conformance
-	CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -run '^TestClients' ./...
+	CLYDE_TEST_TOOLS=1 CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -run '^TestClients' ./...
 
 # Which browser the pages are tried in, and where pictures of them go, if anywhere.
 BROWSER     ?= auto
@@ -66,7 +66,7 @@ test/axe: ## the same, and every page by the rules of axe-core too (needs npm an
 test/sigstore: ## signing without a key against a real sigstore on this machine, with cosign v2 and v3 (builds them once)
 	.ci/tool '$(CLYDE_TOOLS)' fulcio timestamp-server rekor-server cosign-v2 cosign-v3
 	@# One package after the other: the timestamp server wants port 2112 for its own figures.
-	CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -p 1 -run '^TestSigstore' ./pkg/signing/... ./cmd/clyde
+	CLYDE_TEST_TOOLS=1 CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -p 1 -run '^TestSigstore' ./pkg/signing/... ./cmd/clyde
 
 sigstore: ## run a sigstore on this machine, for trying by hand
 	.ci/tool '$(CLYDE_TOOLS)' fulcio timestamp-server rekor-server

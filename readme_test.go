@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/clydepm/clyde-registry/config"
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/server"
 )
 
@@ -20,17 +21,8 @@ import (
 // they use; the push twice. Only the port and the place of data differ.
 func TestClientsReadme(t *testing.T) {
 	t.Parallel()
-	tools := os.Getenv("CLYDE_TOOLS")
-	for _, name := range []string{"oras", "cosign-v3"} {
-		if _, err := os.Stat(filepath.Join(tools, name)); tools == "" || err != nil {
-			t.Skipf("%s is not in CLYDE_TOOLS: `make test/clients` builds it", name)
-		}
-	}
-	for _, name := range []string{"sh", "tar", "curl", "c++", "cmake"} {
-		if _, err := exec.LookPath(name); err != nil {
-			t.Fatalf("the README's commands need %s", name)
-		}
-	}
+	tools := toolchaintest.Tools(t, "oras", "cosign-v3")
+	toolchaintest.Programs(t, "sh", "tar", "curl", "c++", "cmake")
 	blocks := readmeBlocks(t)
 	if len(blocks) < 7 {
 		t.Fatalf("the README has %d blocks of commands; want 7 at least", len(blocks))

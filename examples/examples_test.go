@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -53,13 +54,9 @@ func TestPublishable(t *testing.T) {
 // warnings is what the examples promise to compile without.
 var warnings = []string{"-Wall", "-Wextra", "-Wpedantic", "-Werror"}
 
-func TestCompile(t *testing.T) {
+func TestToolchainsExamples(t *testing.T) {
 	t.Parallel()
-	for _, bin := range []string{"cc", "c++"} {
-		if _, err := exec.LookPath(bin); err != nil {
-			t.Skipf("no %s: a C and a C++ compiler are needed", bin)
-		}
-	}
+	toolchaintest.Programs(t, "cc", "c++")
 	out := t.TempDir()
 	includes := []string{}
 	for _, l := range libraries {

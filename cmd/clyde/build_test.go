@@ -7,18 +7,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/binary"
 )
 
 // Debug symbols of what is linked leave it for a file of their own, which it
 // names; archives, which nothing could lead back to theirs, keep them.
-func TestSplitDebug(t *testing.T) {
+func TestToolchainsSplitDebug(t *testing.T) {
 	t.Parallel()
-	for _, tool := range []string{"cc", "ar", "objcopy", "readelf"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("there is no %s", tool)
-		}
-	}
+	toolchaintest.Programs(t, "cc", "ar", "objcopy", "readelf")
 	prefix, debug, src := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "a.c")
 	if err := os.WriteFile(src, []byte("int seven(void) { return 7; }\nint main(void) { return seven() - 7; }\n"), 0o600); err != nil {
 		t.Fatal(err)

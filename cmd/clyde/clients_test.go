@@ -2,20 +2,19 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 )
 
 // TestClientsBuilds runs testdata/clients: what other programs than ours do with
 // builds.
 func TestClientsBuilds(t *testing.T) {
 	t.Parallel()
-	tools := os.Getenv("CLYDE_TOOLS")
-	if _, err := os.Stat(filepath.Join(tools, "oras")); tools == "" || err != nil {
-		t.Skip("oras is not in CLYDE_TOOLS: make test/clients builds it")
-	}
+	tools := toolchaintest.Tools(t, "oras")
+	toolchaintest.Programs(t, "cc")
 	p := scriptParams("clients")
 	setup := p.Setup
 	p.Setup = func(env *testscript.Env) error {

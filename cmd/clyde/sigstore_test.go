@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/signing/sigstoretest"
 )
@@ -30,15 +31,7 @@ import (
 // programs on this machine; without them it is skipped.
 func TestSigstoreScript(t *testing.T) {
 	t.Parallel()
-	tools := os.Getenv("CLYDE_TOOLS")
-	if home, err := os.UserHomeDir(); tools == "" && err == nil {
-		tools = filepath.Join(home, ".cache", "clyde-tools", "bin")
-	}
-	for _, name := range append([]string{"cosign-v2", "cosign-v3"}, sigstoretest.Tools...) {
-		if _, err := os.Stat(filepath.Join(tools, name)); err != nil {
-			t.Skipf("%s is not in %s: `make test/sigstore` builds it", name, tools)
-		}
-	}
+	tools := toolchaintest.Tools(t, append([]string{"cosign-v2", "cosign-v3"}, sigstoretest.Tools...)...)
 	p := scriptParams("sigstore")
 	stacks := stacks{tools: tools}
 	p.Cmds["sigstack"], p.Cmds["unstack"], p.Cmds["unjob"], p.Cmds["template"] = stacks.start, stacks.stop, scriptUnjob, scriptTemplate

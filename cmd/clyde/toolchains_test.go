@@ -38,6 +38,16 @@ func TestToolchainsInstall(t *testing.T) {
 	testscript.Run(t, p)
 }
 
+// TestToolchainsScript runs the scripts that make test leaves out where there is
+// no C compiler.
+func TestToolchainsScript(t *testing.T) {
+	t.Parallel()
+	toolchaintest.Need(t)
+	p := scriptParams("script")
+	p.Dir, p.Files = "", []string{"testdata/script/build.txtar", "testdata/script/collisions.txtar"}
+	testscript.Run(t, p)
+}
+
 // scriptUpstream is "upstream NAME...": it publishes real releases with their
 // package.yaml among the examples.
 func scriptUpstream(ts *testscript.TestScript, _ bool, args []string) {

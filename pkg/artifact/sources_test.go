@@ -14,6 +14,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -47,11 +48,8 @@ func plainTar(t *testing.T, file string) []byte {
 	case ".bz2":
 		r = bzip2.NewReader(bytes.NewReader(b))
 	case ".xz":
-		xz, err := exec.LookPath("xz")
-		if err != nil {
-			t.Skipf("%s needs xz: %v", file, err)
-		}
-		out, err := exec.CommandContext(t.Context(), xz, "-dc", file).Output()
+		toolchaintest.Programs(t, "xz")
+		out, err := exec.CommandContext(t.Context(), "xz", "-dc", file).Output()
 		if err != nil {
 			t.Fatal(err)
 		}

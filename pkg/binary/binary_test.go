@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/binary"
 )
 
@@ -44,19 +45,10 @@ std::string greet(const std::string &who, std::vector<int> v) {
 }
 `
 
-// compiler is one that makes ELF files here, or the test is skipped.
-func compiler(t *testing.T) string {
-	t.Helper()
-	cxx, err := exec.LookPath("g++")
-	if err != nil {
-		t.Skip("there is no g++: make test/toolchains has one")
-	}
-	return cxx
-}
-
 // build compiles source with args and returns the file that was made.
 func build(t *testing.T, name string, args ...string) string {
 	t.Helper()
+	toolchaintest.Programs(t, "g++")
 	dir := t.TempDir()
 	src, out := filepath.Join(dir, "shape.cpp"), filepath.Join(dir, name)
 	if err := os.WriteFile(src, []byte(source), 0o644); err != nil {
@@ -68,7 +60,7 @@ func build(t *testing.T, name string, args ...string) string {
 		object = filepath.Join(dir, "a-rather-long-name-of-a-member.o")
 		args = append(args, "-c")
 	}
-	cmd := exec.CommandContext(t.Context(), compiler(t), append(args, "-o", object, src)...)
+	cmd := exec.CommandContext(t.Context(), "g++", append(args, "-o", object, src)...)
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, b)
 	}
@@ -80,7 +72,7 @@ func build(t *testing.T, name string, args ...string) string {
 	return out
 }
 
-func TestMeasureWhatGCCMakes(t *testing.T) {
+func TestToolchainsMeasureGCC(t *testing.T) {
 	t.Parallel()
 	shared := measure(t, build(t, "libshape.so", "-shared", "-fPIC", "-Wl,-soname,libshape.so.1"))
 	if shared.Kind != binary.Shared || shared.SOName != "libshape.so.1" || shared.Libc != "glibc" || shared.OS != "linux" ||

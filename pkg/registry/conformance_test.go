@@ -10,25 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/ingest"
 	"github.com/clydepm/clyde-registry/pkg/registry"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
-// tool returns the path of a pinned command, or skips saying so.
+// tool returns the path of a pinned command.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	dir := os.Getenv("CLYDE_TOOLS")
-	if dir == "" {
-		t.Skip("CLYDE_TOOLS is not set: the folder with oras, crane, regctl and conformance")
-	}
-	for _, p := range []string{filepath.Join(dir, name), filepath.Join(dir, "bin", name)} {
-		if _, err := os.Stat(p); err == nil {
-			return p
-		}
-	}
-	t.Skipf("%s is not in CLYDE_TOOLS", name)
-	return ""
+	return filepath.Join(toolchaintest.Tools(t, name), name)
 }
 
 func TestClientsConformance(t *testing.T) {

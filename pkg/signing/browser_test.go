@@ -4,22 +4,23 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 )
 
 // Somebody signs in with a browser, here a script that follows the address, and
 // comes back with a token that Fulcio takes.
 func TestSigstoreBrowser(t *testing.T) { // not parallel: it sets PATH
-	if _, err := exec.LookPath("curl"); err != nil || runtime.GOOS != "linux" {
-		t.Skip("the browser of this test is curl, on Linux")
+	if runtime.GOOS != "linux" {
+		t.Skip("the browser of this test is opened as on Linux")
 	}
+	toolchaintest.Programs(t, "curl")
 	s := needStack(t)
 	dir := t.TempDir()
 	ck(t, os.WriteFile(filepath.Join(dir, "xdg-open"), []byte("#!/bin/sh\ncurl -sL -o /dev/null \"$1\" >/dev/null 2>&1 &\n"), 0o700))

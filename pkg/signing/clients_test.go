@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 )
 
@@ -16,15 +17,11 @@ type cosign struct {
 	major    string // "v2" or "v3"
 }
 
-// needCosign returns cosign-v2 or cosign-v3 from CLYDE_TOOLS, by default the
-// cache folder that `make test/clients` fills, or skips.
+// needCosign returns cosign-v2 or cosign-v3.
 func needCosign(t *testing.T, major string) cosign {
 	t.Helper()
-	bin := filepath.Join(toolsDir(), "cosign-"+major)
-	if _, err := os.Stat(bin); err != nil {
-		t.Skipf("%s is not there: `make test/clients` builds it", bin)
-	}
-	c := cosign{bin: bin, dir: t.TempDir(), major: major}
+	name := "cosign-" + major
+	c := cosign{bin: filepath.Join(toolchaintest.Tools(t, name), name), dir: t.TempDir(), major: major}
 	// Version 2 asks for a trusted root to read bundles, even with a key.
 	c.write(t, "root.json", []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`))
 	return c

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/signing/sigstoretest"
@@ -33,32 +33,17 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// toolsDir is where cosign and the programs of a sigstore are: CLYDE_TOOLS, by
-// default the cache folder that make fills.
-func toolsDir() string {
-	if dir := os.Getenv("CLYDE_TOOLS"); dir != "" {
-		return dir
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(home, ".cache", "clyde-tools", "bin")
-}
-
-// needStack returns a running sigstore, or skips.
+// needStack returns a running sigstore.
 func needStack(t *testing.T) *sigstoretest.Stack {
 	t.Helper()
+	tools := toolchaintest.Tools(t, sigstoretest.Tools...)
 	w := &wholeStack
 	w.once.Do(func() {
 		if w.dir, w.err = os.MkdirTemp("", "clyde-sigstore"); w.err != nil {
 			return
 		}
-		w.stack, w.err = sigstoretest.Start(context.WithoutCancel(t.Context()), toolsDir(), w.dir)
+		w.stack, w.err = sigstoretest.Start(context.WithoutCancel(t.Context()), tools, w.dir)
 	})
-	if errors.Is(w.err, sigstoretest.ErrNoTools) {
-		t.Skipf("%v: `make test/sigstore` builds them", w.err)
-	}
 	if w.err != nil {
 		t.Fatal(w.err)
 	}

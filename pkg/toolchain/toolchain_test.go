@@ -1,18 +1,16 @@
 package toolchain_test
 
 import (
-	"os/exec"
 	"testing"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/toolchain"
 )
 
-func TestDetect(t *testing.T) {
+func TestToolchainsDetect(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("g++"); err != nil {
-		t.Skip("there is no g++")
-	}
+	toolchaintest.Programs(t, "gcc", "g++")
 	plain, err := toolchain.Detect(t.Context(), toolchain.Options{CC: "gcc", CXX: "g++", Getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
