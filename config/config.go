@@ -92,6 +92,17 @@ type Registry struct {
 	UploadRetention time.Duration `yaml:"upload_retention"`  // of abandoned uploads
 	GCEvery         time.Duration `yaml:"gc_every"`          // what no manifest names is removed this often; 0 never
 	GCGrace         time.Duration `yaml:"gc_grace"`          // how long it is kept: a push may count on it
+	ScrubEvery      time.Duration `yaml:"scrub_every"`       // every blob is hashed again this often; 0 never
+	ScrubRate       int64         `yaml:"scrub_rate"`        // bytes read a second meanwhile
+	Mirror          Mirror        `yaml:"mirror"`
+}
+
+// Mirror is a registry that has the same repositories: what is found damaged is
+// fetched from it.
+type Mirror struct {
+	URL        string `yaml:"url"`         // https://registry.example.org; empty: none
+	User       string `yaml:"user"`        // empty: anonymous
+	SecretFile string `yaml:"secret_file"` // read at start: password or token of that user
 }
 
 // API configures the REST API.
@@ -208,6 +219,7 @@ func Default() Config {
 		Registry: Registry{
 			Accept: "packages", MaxBlob: 5 << 30, MaxUploads: 100, MaxBytesPerDay: 200 << 30, UploadRetention: 7 * 24 * time.Hour,
 			GCEvery: 24 * time.Hour, GCGrace: 24 * time.Hour,
+			ScrubEvery: 7 * 24 * time.Hour, ScrubRate: 20 << 20,
 		},
 		Registries:        []Upstream{},
 		API:               API{ReadsPerSecond: 0, WritesPerSecond: 0},

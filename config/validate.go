@@ -24,9 +24,9 @@ const (
 	// minGrace is the shortest registry.gc_grace: a push that takes longer would
 	// have to send again what it sent.
 	minGrace = 10 * time.Minute
-	// minGCEvery is the shortest registry.gc_every: a collection reads every
-	// manifest's row.
-	minGCEvery = time.Minute
+	// minEvery is the shortest registry.gc_every and scrub_every: both look at
+	// everything there is.
+	minEvery = time.Minute
 )
 
 // Validate reports every problem at once, each naming its key.
@@ -63,9 +63,15 @@ func (c Config) Validate() error {
 	if g := c.Registry.GCGrace; g < minGrace {
 		p.add("registry.gc_grace: %s; want at least %s, which a push may take", g, minGrace)
 	}
-	if e := c.Registry.GCEvery; e != 0 && e < minGCEvery {
-		p.add("registry.gc_every: %s; want at least %s, or 0 for never", e, minGCEvery)
+	for _, e := range []struct {
+		key string
+		d   time.Duration
+	}{{"gc_every", c.Registry.GCEvery}, {"scrub_every", c.Registry.ScrubEvery}} {
+		if e.d != 0 && e.d < minEvery {
+			p.add("registry.%s: %s; want at least %s, or 0 for never", e.key, e.d, minEvery)
+		}
 	}
+	c.Registry.Mirror.validate(&p)
 	for _, n := range []struct {
 		key string
 		n   int64
@@ -73,6 +79,7 @@ func (c Config) Validate() error {
 		{"registry.max_blob", c.Registry.MaxBlob},
 		{"registry.max_uploads", int64(c.Registry.MaxUploads)},
 		{"registry.max_bytes_per_day", c.Registry.MaxBytesPerDay},
+		{"registry.scrub_rate", c.Registry.ScrubRate},
 	} {
 		if n.n <= 0 {
 			p.add("%s: %d; must be positive", n.key, n.n)
@@ -109,6 +116,22 @@ func (c Config) Validate() error {
 	checkOneOf(&p, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	checkOneOf(&p, "log.format", c.Log.Format, "text", "json")
 	return errors.Join(p...)
+}
+
+func (m Mirror) validate(p *problems) {
+	if m.URL == "" {
+		if m != (Mirror{}) {
+			p.add("registry.mirror.url: is empty, so the rest of registry.mirror does nothing")
+		}
+		return
+	}
+	u, err := url.Parse(m.URL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || m.URL != u.Scheme+"://"+u.Host {
+		p.add("registry.mirror.url: %q: want https:// and a host, and nothing after it", m.URL)
+	}
+	if (m.User == "") != (m.SecretFile == "") {
+		p.add("registry.mirror: user and secret_file belong together")
+	}
 }
 
 func (m Mail) validate(p *problems) {

@@ -99,7 +99,7 @@ func newRoot(a *app) *cobra.Command {
 	f.StringVar(&a.data, "data", "", "keep data in this directory (data.dir)")
 	f.BoolVar(&a.json, "json", false, "print JSON on standard output")
 	root.AddCommand(newServe(a), newToken(a), newAdmin(a), newKey(a), newAccess(a), newModerate(a), newInbox(a), newAudit(a),
-		newReconcile(a), newReindex(a), newGC(a), newBackup(a), newRestore(a), newMigrate(a), newConfig(a), newVersion(a))
+		newReconcile(a), newReindex(a), newGC(a), newScrub(a), newBackup(a), newRestore(a), newMigrate(a), newConfig(a), newVersion(a))
 	return root
 }
 

@@ -264,18 +264,9 @@ func (c *collector) markRepo(ctx context.Context, repo string) error {
 			mine[key(digest.Digest(d))] = true
 		}
 	}
-	for last := ""; ; {
-		rows, err := c.o.DB.Manifests(ctx, repo, last, maxPage)
-		if err != nil {
-			return err
-		}
-		for _, m := range rows {
-			last = m.Digest
-			add(m)
-		}
-		if len(rows) < maxPage {
-			break
-		}
+	err := c.eachRowOf(ctx, repo, func(m store.Manifest) error { add(m); return nil })
+	if err != nil {
+		return err
 	}
 	files, err := c.revisions(ctx, repo)
 	if err != nil {
@@ -322,25 +313,15 @@ func (c *collector) find(ctx context.Context) error {
 		c.doomed = append(c.doomed, ls...)
 	}
 	var blobs []place
-	prefixes, err := c.disk.List(ctx, path.Join(layoutRoot, "blobs", digest.SHA256.String()))
-	if err := unlessAbsent(err); err != nil {
+	err := c.eachBlob(ctx, func(d digest.Digest) error {
+		c.report.Blobs++
+		if !c.named[key(d)] {
+			blobs = append(blobs, place{d: d})
+		}
+		return nil
+	})
+	if err != nil {
 		return err
-	}
-	for _, prefix := range prefixes {
-		dirs, err := c.disk.List(ctx, prefix)
-		if err := unlessAbsent(err); err != nil {
-			return err
-		}
-		for _, dir := range dirs {
-			d := digest.NewDigestFromEncoded(digest.SHA256, path.Base(dir))
-			if d.Validate() != nil {
-				continue
-			}
-			c.report.Blobs++
-			if !c.named[key(d)] {
-				blobs = append(blobs, place{d: d})
-			}
-		}
 	}
 	order := func(a, b place) int { return cmp.Or(cmp.Compare(a.repo, b.repo), cmp.Compare(a.d, b.d)) }
 	slices.SortFunc(c.doomed, order)

@@ -110,14 +110,18 @@ func (r *Registry) serveManifest(w http.ResponseWriter, req *http.Request, c cal
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	h.Set("Content-Length", strconv.FormatInt(m.size, 10))
-	if req.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}
 	b, err := r.body(d)
+	if err != nil && req.Method == http.MethodHead {
+		r.log.ErrorContext(req.Context(), "registry: a manifest's bytes are not there", "repo", c.repo, "digest", d, "err", err)
+		return manifestUnknown(c.repo, c.ref) // so that it is pushed again, which heals it
+	}
 	if err != nil {
 		return err
+	}
+	if req.Method == http.MethodHead {
+		h.Set("Content-Length", strconv.Itoa(len(b)))
+		w.WriteHeader(http.StatusOK)
+		return nil
 	}
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	if r.o.Pulled != nil {
@@ -351,12 +355,10 @@ func manifestType(contentType string, payload []byte) (string, error) {
 // describe reads what the row of a manifest holds out of its bytes.
 func describe(repo, mediaType string, payload []byte) (store.Manifest, error) {
 	var m struct {
-		ArtifactType string               `json:"artifactType"`
-		Config       *ocispec.Descriptor  `json:"config"`
-		Layers       []ocispec.Descriptor `json:"layers"`
-		Manifests    []ocispec.Descriptor `json:"manifests"`
-		Subject      *ocispec.Descriptor  `json:"subject"`
-		Annotations  map[string]string    `json:"annotations"`
+		ArtifactType string              `json:"artifactType"`
+		Config       *ocispec.Descriptor `json:"config"`
+		Subject      *ocispec.Descriptor `json:"subject"`
+		Annotations  map[string]string   `json:"annotations"`
 	}
 	if err := json.Unmarshal(payload, &m); err != nil {
 		return store.Manifest{}, fmt.Errorf("registry: manifest: %w", err)
@@ -369,13 +371,33 @@ func describe(repo, mediaType string, payload []byte) (store.Manifest, error) {
 		if row.ArtifactType == "" {
 			row.ArtifactType = m.Config.MediaType
 		}
-		row.Refs = append(row.Refs, m.Config.Digest.String())
 	}
-	for _, l := range append(m.Layers, m.Manifests...) {
-		row.Refs = append(row.Refs, l.Digest.String())
+	refs, err := named(payload)
+	if err != nil {
+		return store.Manifest{}, err
+	}
+	for _, d := range refs {
+		row.Refs = append(row.Refs, d.Digest.String())
 	}
 	if m.Subject != nil {
 		row.Subject = m.Subject.Digest.String()
 	}
 	return row, nil
+}
+
+// named lists what a manifest refers to besides its subject.
+func named(payload []byte) ([]ocispec.Descriptor, error) {
+	var m struct {
+		Config    *ocispec.Descriptor  `json:"config"`
+		Layers    []ocispec.Descriptor `json:"layers"`
+		Manifests []ocispec.Descriptor `json:"manifests"`
+	}
+	if err := json.Unmarshal(payload, &m); err != nil {
+		return nil, fmt.Errorf("registry: manifest: %w", err)
+	}
+	out := append(m.Layers, m.Manifests...)
+	if m.Config != nil {
+		out = append([]ocispec.Descriptor{*m.Config}, out...)
+	}
+	return out, nil
 }

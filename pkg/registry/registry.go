@@ -110,6 +110,7 @@ type Options struct {
 	Limits       Limits
 	Grace        time.Duration    // how long what no manifest names is kept; 0 means DefaultGrace
 	PublicURL    string           // unused by answers, which are relative so that any proxy works; for messages
+	Mirror       Mirror           // holds the same repositories, for what a scrub finds damaged; nil: none
 	Now          func() time.Time // nil means time.Now
 }
 
@@ -126,7 +127,8 @@ type Registry struct {
 	sessions   *sessions
 	erasing    sync.RWMutex // held for writing while bytes are removed, for reading while a manifest is stored; see still and storing
 	shares     shares
-	born       born       // what was named since a collection began
+	born       born // what was named since a collection began
+	scrubbed   scrubbed
 	collected  collected  // since the start
 	collecting sync.Mutex // held by a collection, and by who needs none
 	replaced   paths      // blobs of which an upload is being committed

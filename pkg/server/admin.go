@@ -61,6 +61,11 @@ type (
 	Collect struct {
 		DryRun bool `json:"dry_run"`
 	}
+	// ScrubAll hashes every blob again.
+	ScrubAll struct {
+		Rate   int64 `json:"rate"` // bytes a second; 0 means registry.scrub_rate
+		DryRun bool  `json:"dry_run"`
+	}
 	// Inbox lists or replays events.
 	Inbox struct {
 		State string `json:"state"`
@@ -101,6 +106,7 @@ var commands = map[string]func(context.Context, *Parts, json.RawMessage) (any, e
 	"reconcile":    with(func(p *Parts, ctx context.Context, _ struct{}) (any, error) { return p.Ingest.Reconcile(ctx) }),
 	"reindex":      with(func(p *Parts, ctx context.Context, _ struct{}) (any, error) { return p.Ingest.Reindex(ctx, p.Registry) }),
 	"gc":           with(func(p *Parts, ctx context.Context, a Collect) (any, error) { return p.Registry.Collect(ctx, a.DryRun) }),
+	"scrub":        with((*Parts).scrub),
 	"backup":       with(func(p *Parts, ctx context.Context, a Named) (any, error) { return p.Backup(ctx, a.Name) }),
 	"audit":        with(func(p *Parts, ctx context.Context, a Inbox) (any, error) { return p.DB.Audit(ctx, a.ID, a.Limit) }),
 	"audit.verify": with(func(p *Parts, ctx context.Context, _ struct{}) (any, error) { return p.VerifyAudit(ctx) }),

@@ -61,16 +61,28 @@ func newMetrics(p *Parts) *metrics {
 		gauge("clyde_search_documents", "Packages in the search index.", func(context.Context) (float64, error) {
 			return float64(p.Engine.Len()), nil
 		}),
+		scrubMetric("clyde_scrub_blobs", "Blobs that the last scrub of this process hashed.", p, func(s registry.Scrub) float64 { return float64(s.Blobs) }),
+		scrubMetric("clyde_scrub_bytes", "Bytes of those blobs.", p, func(s registry.Scrub) float64 { return float64(s.Bytes) }),
+		scrubMetric("clyde_scrub_damaged_blobs", "Blobs that it found damaged or missing and could not heal.", p, func(s registry.Scrub) float64 { return float64(s.Open()) }),
+		scrubMetric("clyde_scrub_finished_seconds", "When it ended, as Unix time; 0 is never.", p, func(s registry.Scrub) float64 { return unix(s.Began.Add(s.Took)) }),
 		gcMetric("clyde_gc_removed_blobs_total", "Blobs that garbage collections of this process removed.", prometheus.CounterValue, p, func(t registry.Collected) float64 { return float64(t.Removed) }),
 		gcMetric("clyde_gc_freed_bytes_total", "Bytes of those blobs.", prometheus.CounterValue, p, func(t registry.Collected) float64 { return float64(t.Freed) }),
-		gcMetric("clyde_gc_finished_seconds", "When the last garbage collection of this process ended, as Unix time; 0 is never.", prometheus.GaugeValue, p, func(t registry.Collected) float64 {
-			if t.Finished.IsZero() {
-				return 0
-			}
-			return float64(t.Finished.Unix())
-		}),
+		gcMetric("clyde_gc_finished_seconds", "When the last garbage collection of this process ended, as Unix time; 0 is never.", prometheus.GaugeValue, p, func(t registry.Collected) float64 { return unix(t.Finished) }),
 	)
 	return m
+}
+
+// unix is a time in seconds; 0 is never.
+func unix(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
+}
+
+// scrubMetric reads a figure of the last scrub when it is scraped.
+func scrubMetric(name, help string, p *Parts, of func(registry.Scrub) float64) prometheus.Collector {
+	return &query{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, func(context.Context) (float64, error) { return of(p.Registry.Scrubbed()), nil }}
 }
 
 // gcMetric reads a figure of the garbage collection when it is scraped.

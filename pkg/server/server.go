@@ -69,12 +69,13 @@ type Parts struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 
-	pulls   *downloads.Counter
-	homes   *homes
-	egress  *http.Client // for whom we ask ourselves
-	replica string       // this process among those on the database; "" where there is one
-	secret  []byte
-	close   []func() error // run in reverse order
+	pulls     *downloads.Counter
+	homes     *homes
+	egress    *http.Client // for whom we ask ourselves
+	scrubRate int64        // bytes a second
+	replica   string       // this process among those on the database; "" where there is one
+	secret    []byte
+	close     []func() error // run in reverse order
 }
 
 // Server is an assembled, not yet running, server.
@@ -147,6 +148,11 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	p.onClose(p.pulls.Close)
 	p.pulls.Counted = func(ctx context.Context, repo string) error { return p.Ingest.Refresh(ctx, repo) }
 	p.Limits = newLimits(cfg, o.Now)
+	mirror, err := newMirror(cfg.Registry.Mirror)
+	if err != nil {
+		return nil, err
+	}
+	p.scrubRate = cfg.Registry.ScrubRate
 	p.Registry, err = registry.New(ctx, registry.Options{
 		Root: filepath.Join(p.Shared, "registry"), Replica: p.replica, Secret: p.secret, DB: p.DB, Accounts: p.Accounts, Log: o.Log, Now: o.Now,
 		Admit:  &ingest.Admitter{DB: p.DB, Accept: cfg.Registry.Accept, Now: o.Now, Log: o.Log},
@@ -156,7 +162,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 			return s.Private, err
 		},
 		Public: p.DB.Public,
-		Grace:  cfg.Registry.GCGrace,
+		Grace:  cfg.Registry.GCGrace, Mirror: mirror,
 		Limits: registry.Limits{
 			MaxBlob: cfg.Registry.MaxBlob, MaxSessions: cfg.Registry.MaxUploads,
 			BytesPerDay: cfg.Registry.MaxBytesPerDay, UploadAge: cfg.Registry.UploadRetention,
@@ -361,6 +367,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.Trusts.Run(ctx, s.Ingest.ReverifyAll) })
 	g.Go(func() error { return s.Registry.Run(ctx) })
 	g.Go(func() error { return s.keepClean(ctx) })
+	g.Go(func() error { return s.keepWhole(ctx) })
 	g.Go(func() error { return s.Linked.Run(ctx) })
 	g.Go(func() error { return s.tell(ctx) })
 	g.Go(func() error { return s.keepAudit(ctx, s.cfg.Audit.Retention) })
