@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,8 +90,37 @@ func TestPaceLimits(t *testing.T) {
 	}
 }
 
-// The same over TCP, with shorter limits: sendfile heeds the deadline, what is
-// kept alive is not hurt by the one before, and a handler's own deadline counts.
+// What is kept alive is not hurt by the deadline of the answer before.
+func TestPaceKeepsAlive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := oneConn{make(chan net.Conn, 1), make(chan struct{})}
+		srv := &http.Server{Handler: patient(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }), defaultPace)}
+		go func() { _ = srv.Serve(l) }()
+		client, server := net.Pipe()
+		l.conns <- server
+		br := bufio.NewReader(client)
+		for range 3 {
+			if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(br, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "hello" {
+				t.Fatalf("%q, %v", b, err)
+			}
+			<-time.After(2 * (downloadStall + downloadChunk/minDownloadRate*time.Second)) // in the bubble
+		}
+		if err := errors.Join(client.Close(), srv.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Over TCP sendfile heeds the deadlines, which every chunk gets anew, and a
+// handler's own counts.
 func TestPaceTCP(t *testing.T) {
 	t.Parallel()
 	const size = 32 << 20
@@ -98,81 +128,84 @@ func TestPaceTCP(t *testing.T) {
 	if err := os.WriteFile(file, bytes.Repeat([]byte("x"), size), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan time.Duration, 8)
-	p := pace{stall: 500 * time.Millisecond, chunk: 64 << 10, rate: 1 << 30}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := &http.Server{Handler: patient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
-		if r.URL.Path == "/own" {
-			_ = http.NewResponseController(w).SetWriteDeadline(began.Add(-time.Second))
-			if _, err := w.Write(make([]byte, 1<<20)); err == nil {
-				t.Error("wrote after the handler's own deadline")
-			}
-			panic(http.ErrAbortHandler)
-		}
-		http.ServeFile(w, r, file)
-		ended <- time.Since(began)
-	}), p)}
-	go func() { _ = srv.Serve(ln) }()
-	t.Cleanup(func() { _ = srv.Close() })
-	dial := func() (net.Conn, *bufio.Reader) {
-		c, err := net.Dial("tcp", ln.Addr().String())
+	// serve returns an answer of a server with that pace, and what sees the end of it.
+	serve := func(p pace, h http.HandlerFunc) (*bufio.Reader, <-chan *deadlines) {
+		ended := make(chan *deadlines, 1)
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			d := &deadlines{ResponseWriter: w}
+			defer func() { ended <- d }()
+			patient(h, p).ServeHTTP(d, r)
+		}))
+		t.Cleanup(srv.Close)
+		c, err := net.Dial("tcp", srv.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.Close() })
 		_ = c.(*net.TCPConn).SetReadBuffer(32 << 10)
-		return c, bufio.NewReader(c)
-	}
-	ask := func(c net.Conn, path string) {
-		if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
+		return bufio.NewReader(c), ended
 	}
-	// Twice on one connection, with a pause as long as a stall in between.
-	c, br := dial()
-	for range 2 {
-		ask(c, "/")
-		resp, err := http.ReadResponse(br, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Slow but moving: longer than a stall on the whole, never so at once.
-		n, err := io.Copy(slowly{io.Discard, time.NewTicker(3 * time.Millisecond)}, io.LimitReader(resp.Body, 16<<20))
-		if err != nil {
-			t.Fatal(err)
-		}
-		m, err := io.Copy(io.Discard, resp.Body)
-		if err != nil || n+m != size {
-			t.Fatalf("%d bytes, %v; want %d", n+m, err, size)
-		}
-		if took := <-ended; took < p.stall {
-			t.Errorf("took %v; want more than a stall of %v, or this shows nothing", took, p.stall)
-		}
-		<-time.After(p.stall + 100*time.Millisecond)
+	send := func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }
+
+	p := pace{stall: time.Hour, chunk: 64 << 10, rate: 1 << 30}
+	br, ended := serve(p, send)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	c, _ = dial()
-	ask(c, "/")
-	if took := <-ended; took < p.stall || took > 20*p.stall {
-		t.Errorf("who does not read is cut off after %v; want about %v", took, p.stall)
+	if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != size {
+		t.Fatalf("%d bytes, %v; want %d", n, err, size)
 	}
-	c, br = dial()
-	ask(c, "/own")
+	d := <-ended
+	if len(d.left) < size/(64<<10) || d.kernel < size/(64<<10) {
+		t.Errorf("%d deadlines and %d chunks by the kernel; want one for each of %d", len(d.left), d.kernel, size/(64<<10))
+	}
+	for _, left := range d.left {
+		if left < p.stall-time.Minute || left > p.stall {
+			t.Errorf("a deadline in %v; want %v", left, p.stall)
+		}
+	}
+
+	p.stall = 500 * time.Millisecond
+	began := time.Now()
+	_, ended = serve(p, send) // and nobody reads
+	<-ended
+	if took := time.Since(began); took < p.stall {
+		t.Errorf("who does not read is cut off after %v; want %v at least", took, p.stall)
+	}
+
+	p.stall = time.Hour
+	br, ended = serve(p, func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(-time.Second))
+		if _, err := w.Write(make([]byte, 1<<20)); err == nil {
+			t.Error("wrote after the handler's own deadline")
+		}
+		panic(http.ErrAbortHandler)
+	})
+	<-ended
 	if b, err := io.ReadAll(br); strings.HasPrefix(string(b), "HTTP/1.1 200") {
 		t.Errorf("the handler's own deadline is not heeded: %d bytes, %v", len(b), err)
 	}
 }
 
-// slowly writes a piece at each tick.
-type slowly struct {
-	io.Writer
-	*time.Ticker
+// deadlines remembers how far away each was that the answer was given.
+type deadlines struct {
+	http.ResponseWriter
+	left   []time.Duration
+	kernel int // times that something was handed over to be sent by the system
 }
 
-func (s slowly) Write(b []byte) (int, error) {
-	<-s.C
-	return s.Writer.Write(b)
+func (d *deadlines) Unwrap() http.ResponseWriter { return d.ResponseWriter }
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.left = append(d.left, time.Until(t))
+	return http.NewResponseController(d.ResponseWriter).SetWriteDeadline(t)
+}
+
+func (d *deadlines) ReadFrom(r io.Reader) (int64, error) {
+	d.kernel++
+	return d.ResponseWriter.(io.ReaderFrom).ReadFrom(r)
 }
