@@ -26,6 +26,9 @@ func graph(ctx context.Context, b *bench) error {
 	if err := b.resolving(ctx, root, src); err != nil {
 		return err
 	}
+	if !b.wanted([]string{"reindex_per_s"}) {
+		return nil
+	}
 	return b.rebuilding(ctx, versions)
 }
 
@@ -86,7 +89,7 @@ func (b *bench) resolving(ctx context.Context, root resolve.Candidate, src resol
 		b.alone("resolve_200_cpu_ms", ms(after.CPU-before.CPU)/float64(len(times)))
 	}
 	b.quantiles("resolve_200", times)
-	return nil
+	return b.cli(ctx, c.Addr, ranges(&root))
 }
 
 // ranges is what a candidate requires, as package.yaml and a query say it.
