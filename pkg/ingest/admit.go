@@ -139,7 +139,7 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 		return Admission{}, err
 	}
 	if spec != nil {
-		if err := a.checkSource(ctx, p, m.Layers[0], blobs); err != nil {
+		if err := a.checkSource(ctx, p, spec, m.Layers[0], blobs); err != nil {
 			return Admission{}, err
 		}
 	}
@@ -210,15 +210,31 @@ func (a *Admitter) admitPackage(ctx context.Context, p Push, blobs Blobs) (*clyd
 }
 
 // checkSource reads the archive of a package to its end and refuses it where it
-// could not be unpacked: a version is never free again, so that one which nobody
-// can use must not come to be. What is stored already was read before.
-func (a *Admitter) checkSource(ctx context.Context, p Push, source ocispec.Descriptor, blobs Blobs) error {
+// could not be unpacked, on Windows too: a version is never free again, so that
+// one which nobody can use must not come to be. What is stored already was read
+// before.
+func (a *Admitter) checkSource(ctx context.Context, p Push, spec *clyde.Manifest, source ocispec.Descriptor, blobs Blobs) error {
 	_, err := a.DB.Manifest(ctx, p.Repo, digest.FromBytes(p.Payload).String())
 	if !errors.Is(err, clyde.ErrNotFound) {
 		return err
 	}
 	defer a.lane(source)()
-	return listBlob(ctx, blobs, p.Repo, source)
+	return withBlob(ctx, blobs, p.Repo, source, func(r io.Reader) error { return checkArchive(ctx, r, source.MediaType, spec) })
+}
+
+// checkArchive refuses what no publisher's program would have packed: what could
+// not be unpacked, here or on Windows.
+func checkArchive(ctx context.Context, r io.Reader, mediaType string, spec *clyde.Manifest) error {
+	var files []artifact.File
+	err := artifact.List(r, mediaType, func(f artifact.File, _ io.Reader) error {
+		files = append(files, f)
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	_, err = artifact.CheckWindows(spec, files)
+	return err
 }
 
 // fillCommit states what becomes true once the manifest is stored. A package

@@ -106,6 +106,10 @@ func TestAdmitArchives(t *testing.T) {
 		{"absolute", "path_absolute", archive("/etc/passwd", "x")},
 		{"two that are one file", "path_collision", archive("A.h", "", "a.h", "")},
 		{"a file twice", "path_twice", archive("a", "", "a", "")},
+		{"a device of Windows", "path_windows", archive("src/aux.c", "")},
+		{"the console", "path_windows", archive("png-1/CON", "", "png-1/a", "")},
+		{"a dot at the end", "path_windows", archive("doc./a", "")},
+		{"a colon", "path_windows", archive("what:ever", "")},
 	} {
 		for _, tag := range []string{"", "1.0.0"} {
 			_, err := w.push(admin, "acme/png", tag, manifestYAML("@acme/png", "1.0.0"), tt.src)
@@ -114,6 +118,10 @@ func TestAdmitArchives(t *testing.T) {
 	}
 	if _, err := w.push(admin, "acme/png", "1.0.0", manifestYAML("@acme/png", "1.0.0"), archive("a", "b")); err != nil {
 		t.Errorf("a good one after all that: %v", err)
+	}
+	elsewhere := manifestYAML("@acme/png", "1.0.1") + "supports: \"!windows\"\n"
+	if _, err := w.push(admin, "acme/png", "1.0.1", elsewhere, archive("src/aux.c", "")); err != nil {
+		t.Errorf("a name that Windows cannot hold, in what is not for Windows: %v", err)
 	}
 }
 

@@ -61,15 +61,7 @@ func (in *Ingest) Publish(ctx context.Context, w Writer, p account.Principal, co
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return fail(err)
 	}
-	var files []artifact.File
-	err = artifact.List(f, mediaType, func(f artifact.File, _ io.Reader) error {
-		files = append(files, f)
-		return nil
-	})
-	if err == nil {
-		_, err = artifact.CheckWindows(m, files)
-	}
-	if err != nil {
+	if err := checkArchive(ctx, f, mediaType, m); err != nil {
 		return fail(err)
 	}
 	payload, _, err := artifact.Assemble(config, m, []artifact.Blob{{Descriptor: source}}, nil)
