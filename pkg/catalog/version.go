@@ -18,14 +18,41 @@ func (c *Catalog) sorted(ctx context.Context, repo string) ([]store.Release, err
 	if err != nil {
 		return nil, err
 	}
-	versions := make(map[string]clyde.Version, len(rs))
-	for i := range rs {
-		if v, err := clyde.ParseVersion(rs[i].Version); err == nil {
-			versions[rs[i].Version] = v
+	highestFirst(rs, func(r *store.Release) string { return r.Version })
+	return rs, nil
+}
+
+// highestFirst sorts what has a version.
+func highestFirst[T any](list []T, version func(*T) string) {
+	versions := make(map[string]clyde.Version, len(list))
+	for i := range list {
+		text := version(&list[i])
+		if v, err := clyde.ParseVersion(text); err == nil {
+			versions[text] = v
 		}
 	}
-	slices.SortFunc(rs, func(a, b store.Release) int { return clyde.Compare(versions[b.Version], versions[a.Version]) })
-	return rs, nil
+	slices.SortFunc(list, func(a, b T) int { return clyde.Compare(versions[version(&b)], versions[version(&a)]) })
+}
+
+// Edition is a version in a list to choose from.
+type Edition = store.Edition
+
+// Editions lists the versions of a package that p may have, highest first: less
+// of each than Versions, and faster.
+func (c *Catalog) Editions(ctx context.Context, p account.Principal, name clyde.Name) ([]Edition, error) {
+	row, err := c.see(ctx, p, name)
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.DB.Editions(ctx, row.Repo)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(e Edition) bool {
+		return withdrawn(e.State) || e.State == store.StatePending && !account.SeesPending(p, row.Repo)
+	})
+	highestFirst(all, func(e *Edition) string { return e.Version })
+	return all, nil
 }
 
 // goneLine is the line of a version that is withdrawn. Its schema is one that

@@ -163,6 +163,24 @@ func (db *DB) Releases(ctx context.Context, repo string) ([]Release, error) {
 	return list(ctx, db, scanRelease, "Releases", repo)
 }
 
+// Edition is what a list of versions to choose from says of one.
+type Edition struct {
+	Version   string
+	Published time.Time
+	State     string // as Release.State
+	Yanked    string // reason; "" when not yanked
+}
+
+// Editions lists the versions of a package, in no order.
+func (db *DB) Editions(ctx context.Context, repo string) ([]Edition, error) {
+	return list(ctx, db, func(s scanner) (e Edition, err error) {
+		var ms int64
+		err = s.Scan(&e.Version, &ms, &e.State, &e.Yanked)
+		e.Published = fromMS(ms)
+		return e, err
+	}, "ReleaseEditions", repo)
+}
+
 // ReleaseByVersion returns one version whole, or clyde.ErrNotFound.
 func (db *DB) ReleaseByVersion(ctx context.Context, repo, key string) (Release, error) {
 	return one(db.row(ctx, "ReleaseByVersion", repo, key), scanReleaseWhole,

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"path"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/clydepm/clyde-registry/pkg/catalog"
+	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/markdown"
 )
 
@@ -161,7 +163,9 @@ func (s *Web) outline(r request, ref catalog.Ref, rel catalog.Release) (*outline
 		return o, nil
 	}
 	files, err := s.o.Catalog.Files(r.Context(), r.who, ref)
-	if err != nil {
+	if errors.Is(err, clyde.ErrNotFound) {
+		return &outline{}, nil // not unpacked again yet: the rest of the page is there
+	} else if err != nil {
 		return nil, err
 	}
 	var stated struct{ Changelog string }

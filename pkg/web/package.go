@@ -5,6 +5,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ type head struct {
 	Manages  bool   // who looks may open its settings
 	Notice   string
 	Behind   int               // versions that came after this one; 0 for the latest
-	Others   []catalog.Release // to switch to, highest first
+	Others   []catalog.Edition // to switch to, highest first
 	Below    string            // path of what is shown of the version, among its files or pages
 	book     *outline          // never nil
 }
@@ -92,7 +93,9 @@ func (s *Web) head(w http.ResponseWriter, r request, tab string) (h head, ref ca
 	if ref.Version == "" && h.Package.Latest == "" && len(h.Package.Pending) == 0 {
 		return h, ref, false, nil // no version is left: the page says so
 	}
-	if h.Release, err = s.o.Catalog.Release(r.Context(), r.who, ref); err != nil {
+	if info := h.Package.LatestInfo; info != nil && (ref.Version == "" || ref.Version == info.Version) {
+		h.Release = *info
+	} else if h.Release, err = s.o.Catalog.Release(r.Context(), r.who, ref); err != nil {
 		return h, ref, false, err
 	}
 	if ref.Version != "" && ref.Version != h.Release.Version {
@@ -124,18 +127,12 @@ func (s *Web) head(w http.ResponseWriter, r request, tab string) (h head, ref ca
 // others: a version that is not the latest by its own address, the latest by
 // the package's.
 func (s *Web) aside(r request, h *head, n clyde.Name) error {
-	all, err := s.o.Catalog.Versions(r.Context(), r.who, n)
+	all, err := s.o.Catalog.Editions(r.Context(), r.who, n)
 	if err != nil {
 		return err
 	}
-	for i, v := range all {
-		if v.Version == h.Release.Version {
-			h.Behind = i
-		}
-		if i < shownVersions && v.Withdrawn == nil {
-			h.Others = append(h.Others, v)
-		}
-	}
+	h.Behind = max(0, slices.IndexFunc(all, func(e catalog.Edition) bool { return e.Version == h.Release.Version }))
+	h.Others = all[:min(len(all), shownVersions)]
 	if h.Latest {
 		h.Behind = 0
 	}

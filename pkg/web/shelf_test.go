@@ -73,6 +73,17 @@ func (s *shelf) Versions(context.Context, account.Principal, clyde.Name) ([]cata
 	return s.rels, s.err
 }
 
+func (s *shelf) Editions(context.Context, account.Principal, clyde.Name) (out []catalog.Edition, _ error) {
+	for _, r := range s.rels {
+		e := catalog.Edition{Version: r.Version, Published: r.Published, State: r.State}
+		if r.Yanked != nil {
+			e.Yanked = r.Yanked.Reason
+		}
+		out = append(out, e)
+	}
+	return out, s.err
+}
+
 func (s *shelf) Release(_ context.Context, _ account.Principal, ref catalog.Ref) (catalog.Release, error) {
 	for _, r := range s.rels {
 		if r.Version == ref.Version || ref.Version == "" && r.Version == s.pkg.Latest {

@@ -33,6 +33,7 @@ type Catalog interface {
 	Search(ctx context.Context, p account.Principal, q index.Query) (catalog.SearchPage, error)
 	Package(ctx context.Context, p account.Principal, name clyde.Name) (catalog.Package, error)
 	Versions(ctx context.Context, p account.Principal, name clyde.Name) ([]catalog.Release, error)
+	Editions(ctx context.Context, p account.Principal, name clyde.Name) ([]catalog.Edition, error)
 	Problems(ctx context.Context, p account.Principal, name clyde.Name) ([]catalog.Refusal, error)
 	Release(ctx context.Context, p account.Principal, ref catalog.Ref) (catalog.Release, error)
 	Readme(ctx context.Context, p account.Principal, ref catalog.Ref) (catalog.Readme, error)

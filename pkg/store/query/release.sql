@@ -18,6 +18,15 @@ SELECT repo, version_key, version, digest, size_bytes, source, source_type, sour
     upstream, signer, checked_ms
 FROM release_view WHERE repo = $1 ORDER BY published_ms DESC, version_key DESC;
 
+-- name: ReleaseEditions
+SELECT r.version, r.published_ms,
+    COALESCE((SELECT m.state FROM moderation m WHERE m.repo = r.repo AND m.version_key IN (r.version_key, '')
+        ORDER BY m.version_key DESC LIMIT 1),
+        (SELECT 'pending' FROM held h WHERE h.repo = r.repo AND h.digest = r.digest AND h.released_ms = 0), r.state),
+    COALESCE(y.reason, '')
+FROM release r LEFT JOIN yank y ON y.repo = r.repo AND y.version_key = r.version_key
+WHERE r.repo = $1;
+
 -- name: ReleaseManifests
 SELECT version_key, manifest FROM release WHERE repo = $1;
 

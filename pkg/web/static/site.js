@@ -189,4 +189,7 @@ for (const input of $$('form[role=search] .box input')) {
   if (input.closest('.top')) { const hint = make('kbd', {textContent: '/'}); hint.setAttribute('aria-hidden', 'true'); input.after(hint) }
 }
 copying(document)
+// The tab that one is on may be outside of a narrow window.
+const tab = $('.tabs [aria-current]')
+if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 40
 for (const d of $$('details.switch')) document.addEventListener('click', e => { if (!d.contains(e.target)) d.open = false })
