@@ -24,7 +24,7 @@ REGISTRY   ?= http://127.0.0.1:8080
 TOKEN_FILE ?= data/admin-token
 DATA       ?= $(firstword $(wildcard ../shared/data/packages.jsonl) examples/packages.jsonl)
 
-.PHONY: help build run dev seed demo test test/clients test/toolchains test/postgres test/browser test/axe test/sigstore test/all sigstore bench fmt lint verify tools clean
+.PHONY: help build run dev seed demo test test/clients test/toolchains test/postgres test/browser screenshots test/axe test/sigstore test/all sigstore bench fmt lint verify tools clean
 
 help: ## print this list
 	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -58,6 +58,10 @@ SCREENSHOTS ?=
 
 test/browser: ## the pages in Chromium, by mouse and by keyboard (needs chromium; SCREENSHOTS=dir keeps pictures)
 	CLYDE_BROWSER='$(BROWSER)' CLYDE_SCREENSHOTS='$(if $(SCREENSHOTS),$(abspath $(SCREENSHOTS)))' go test -count=1 ./internal/browser
+
+screenshots: ## a picture of every page at 390, 768 and 1280 pixels, light and dark, in SCREENSHOTS or .cache/screenshots (needs chromium)
+	CLYDE_BROWSER='$(BROWSER)' CLYDE_SCREENSHOTS='$(abspath $(or $(SCREENSHOTS),.cache/screenshots))' go test -count=1 -timeout 30m -run '^TestPages$$/^look$$' ./internal/browser
+	@echo 'pictures: $(or $(SCREENSHOTS),.cache/screenshots)'
 
 test/axe: ## the same, and every page by the rules of axe-core too (needs npm and the network for that)
 	npm install --no-audit --no-fund --silent --prefix '$(CLYDE_TOOLS)/axe' axe-core@4.14.1
