@@ -67,8 +67,12 @@ func (d Database) Address() (string, error) {
 
 // HTTP configures the public listener.
 type HTTP struct {
-	Addr           string        `yaml:"addr"`            // host:port; port 0 picks one
-	PublicURL      string        `yaml:"public_url"`      // as clients see it, no trailing slash; empty: http://localhost:PORT
+	Addr      string `yaml:"addr"`       // host:port; port 0 picks one
+	PublicURL string `yaml:"public_url"` // as clients see it, no trailing slash; empty: http://localhost:PORT
+	// SecurityContact is where holes of this server are reported, for
+	// /.well-known/security.txt: an https or mailto address; empty: the project's.
+	SecurityContact string `yaml:"security_contact"`
+
 	TrustedProxies []string      `yaml:"trusted_proxies"` // addresses or CIDR ranges whose X-Forwarded-* counts
 	HeaderTimeout  time.Duration `yaml:"header_timeout"`  // for reading a request's header
 	IdleTimeout    time.Duration `yaml:"idle_timeout"`    // of a kept-alive connection

@@ -213,6 +213,13 @@ func isPort(s string) bool {
 }
 
 func (c Config) validateURL(p *problems) {
+	if to := c.HTTP.SecurityContact; to != "" {
+		u, err := url.Parse(to)
+		if err != nil || strings.ContainsFunc(to, func(r rune) bool { return r <= ' ' || r > '~' }) ||
+			(u.Scheme != "https" || u.Host == "") && (u.Scheme != "mailto" || !strings.Contains(u.Opaque, "@")) {
+			p.add("http.security_contact: %q: want https://… or mailto:somebody@…", to)
+		}
+	}
 	s := c.HTTP.PublicURL
 	if s == "" {
 		return

@@ -24,7 +24,8 @@ func (s *Server) routes() (http.Handler, error) {
 	}
 	pages, err := web.New(web.Options{
 		Catalog: s.Catalog, Auth: s.Accounts.Authenticate, PublicURL: s.publicURL, Host: host, Log: s.Log, Now: s.Now,
-		Accounts: s.Accounts, SignIn: in, Passwords: s.cfg.SignIn.Passwords,
+		SecurityContact: s.cfg.HTTP.SecurityContact,
+		Accounts:        s.Accounts, SignIn: in, Passwords: s.cfg.SignIn.Passwords,
 		Trusted: s.Trusted, Moderator: s.Moderator, Report: s.Limits.Report, Keys: keys{s.Parts}, Policies: policies{s.Parts},
 	})
 	if err != nil {
