@@ -151,6 +151,7 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 		ad.Commit.VersionKey = spec.Version.Canonical()
 	}
 	if ad.Commit.VersionKey != "" {
+		ad.Commit.Audit = a.published(p, ad.Commit, spec != nil)
 		err := a.DB.Reserve(ctx, store.Claim{
 			Repo: p.Repo, VersionKey: ad.Commit.VersionKey, Version: p.Tag, Digest: ad.Commit.Manifest.Digest, Actor: p.Principal.String(),
 		}, ReservationLease)
@@ -173,6 +174,17 @@ func (a *Admitter) Admit(ctx context.Context, p Push, blobs Blobs) (Admission, e
 		return Admission{}, err
 	}
 	return ad, nil
+}
+
+// published is the audit log's entry about a version or a build that comes to be.
+func (a *Admitter) published(p Push, c store.Commit, version bool) store.AuditEntry {
+	action := "build.added"
+	if version {
+		action = "version.published"
+	}
+	e := p.Principal.Audit(a.Now(), action, "@"+p.Repo+"@"+p.Tag)
+	e.After = fmt.Sprintf(`{"digest":%q}`, c.Manifest.Digest)
+	return e
 }
 
 // Abandon gives the reservation up after a failed store. Its own failure is

@@ -278,7 +278,7 @@ func TestFirstAccess(t *testing.T) {
 	if !private("acme/secret") {
 		t.Error("the first publish did not make the package private")
 	}
-	if as, err := w.db.Audit(t.Context(), 0, 1); err != nil || len(as) != 1 || as[0].Action != "package.access" {
+	if as, err := w.db.Audit(t.Context(), 0, 2); err != nil || len(as) != 2 || as[1].Action != "package.access" {
 		t.Errorf("audit: %+v, %v", as, err)
 	}
 	w.publish("@acme/secret", "1.1.0", "registry: {access: public}")

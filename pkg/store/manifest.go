@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -75,11 +77,20 @@ func (db *DB) Commit(ctx context.Context, c Commit) (id int64, err error) {
 
 func (db *DB) commitClaim(tx *tx, c Commit) error {
 	repo, digest := c.Manifest.Repo, c.Manifest.Digest
+	held, err := scanClaim(tx.row("Claim", repo, c.VersionKey))
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
 	n, err := tx.affect("CommitClaim", repo, c.VersionKey, c.Tag, digest, c.Actor, ms(db.now()))
 	if err != nil {
 		return err
 	}
 	if n == 1 {
+		if held.Committed.IsZero() {
+			if err := db.addAudit(tx, c.Audit); err != nil {
+				return err
+			}
+		}
 		p := c.Publication
 		if p.Account == 0 && p.Token == "" {
 			return nil
@@ -89,10 +100,6 @@ func (db *DB) commitClaim(tx *tx, c Commit) error {
 			return err
 		}
 		return db.usedPublisher(tx, p.Run)
-	}
-	held, err := scanClaim(tx.row("Claim", repo, c.VersionKey))
-	if err != nil {
-		return err
 	}
 	return taken(held, digest)
 }

@@ -55,6 +55,9 @@ type Commit struct {
 	// Publication says who publishes the version, when VersionKey is set; the
 	// zero one is not recorded. Its Repo and VersionKey are the commit's.
 	Publication Publication
+	// Audit is written when this is the claim's first commit, not when the same
+	// content is pushed again.
+	Audit AuditEntry
 }
 
 // Package is the catalogue's row about a package: derived.

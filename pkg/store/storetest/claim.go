@@ -96,6 +96,7 @@ func testCommitAllOrNothing(t *testing.T, db *store.DB, c *clock) {
 	must(t, db.Reserve(ctx, claim(2), time.Minute))
 	_, err := db.Commit(ctx, store.Commit{
 		Manifest: manifest("acme/zlib", 1), Tag: "1.2", VersionKey: "1.2.0", Event: push("acme/zlib", "1.2", 1),
+		Audit: store.AuditEntry{Action: "version.published"},
 	})
 	code(t, "Commit after a takeover", err, "version_reserved", digest(1), digest(2))
 	if _, err := db.Manifest(ctx, "acme/zlib", digest(1)); !errors.Is(err, clyde.ErrNotFound) {
@@ -109,6 +110,9 @@ func testCommitAllOrNothing(t *testing.T, db *store.DB, c *clock) {
 	}
 	if has := get(db.HasRepo(ctx, "acme/zlib"))(t); has {
 		t.Error("HasRepo after a refused commit; want false")
+	}
+	if as := get(db.Audit(ctx, 0, 10))(t); len(as) != 0 {
+		t.Errorf("Audit = %+v; want none", as)
 	}
 }
 
@@ -130,6 +134,9 @@ func testCommitAgain(t *testing.T, db *store.DB, c *clock) {
 	}
 	if got := get(db.Claims(ctx, "acme/zlib", "", 10))(t); len(got) != 1 || got[0] != was {
 		t.Errorf("Claims = %v; want the one", got)
+	}
+	if as := get(db.Audit(ctx, 0, 10))(t); len(as) != 1 || as[0].Action != "version.published" {
+		t.Errorf("Audit = %+v; want the one publication", as)
 	}
 	select {
 	case <-db.EventsReady():

@@ -121,6 +121,7 @@ func commit(t testing.TB, db *store.DB, repo, tag string, i int) int64 {
 	t.Helper()
 	id, err := db.Commit(t.Context(), store.Commit{
 		Manifest: manifest(repo, i), Tag: tag, VersionKey: tag, Actor: "ada", Event: push(repo, tag, i),
+		Audit: store.AuditEntry{Actor: "ada", Action: "version.published", Resource: "@" + repo + "@" + tag},
 	})
 	must(t, err)
 	return id
