@@ -175,13 +175,13 @@ func scriptWebhook(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // scriptEventually is "eventually PATTERN COMMAND...": the command's output has
-// the pattern within half a minute.
+// the pattern within a minute.
 func scriptEventually(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: eventually PATTERN COMMAND...")
 	}
 	re := regexp.MustCompile(args[0])
-	tick, deadline := time.NewTicker(200*time.Millisecond), time.Now().Add(30*time.Second)
+	tick, deadline := time.NewTicker(200*time.Millisecond), time.Now().Add(time.Minute)
 	defer tick.Stop()
 	for time.Now().Before(deadline) {
 		ts.Check(ts.Exec(args[1], args[2:]...))

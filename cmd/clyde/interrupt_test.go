@@ -134,7 +134,7 @@ func write(t *testing.T, path string, data []byte) {
 }
 
 // patience bounds what a test waits for; only a failure reaches it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // waitFor polls until ok.
 func waitFor(t *testing.T, ok func() bool) {

@@ -44,7 +44,7 @@ func (e *env) follow(ctx context.Context, headers ...string) (*http.Response, <-
 // event reads the next event of a stream: its id and its change.
 func event(t *testing.T, lines <-chan string) (id string, ch store.Change) {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case l, ok := <-lines:
@@ -68,7 +68,7 @@ func event(t *testing.T, lines <-chan string) (id string, ch store.Change) {
 // ended waits for a stream to end.
 func ended(t *testing.T, lines <-chan string) {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case _, ok := <-lines:
@@ -158,7 +158,7 @@ func TestTooManyStreams(t *testing.T) {
 	for _, l := range open {
 		ended(t, l)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for { // the server learns of it a moment later
 		ctx, cancel := context.WithCancel(t.Context())
 		resp, lines := e.follow(ctx)

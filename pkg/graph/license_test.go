@@ -268,7 +268,7 @@ func TestHostileLicenses(t *testing.T) {
 		many = append(many, strings.Repeat("(", i)+"GPL-2.0-only OR GPL-3.0-only OR OpenSSL"+strings.Repeat(")", i))
 	}
 	program(t, "Apache-2.0", append(many, "CDDL-1.0", "LGPL-3.0-only")...).Licenses(graph.Policy{})
-	if d := time.Since(began); d > 5*time.Second {
-		t.Errorf("took %s", d)
+	if d := time.Since(began); d > 2*time.Minute {
+		t.Errorf("took %s", d) // going over every choice takes years
 	}
 }

@@ -313,14 +313,14 @@ func (w *world) run() (stop func()) {
 // until polls for a state that another goroutine brings about.
 func (w *world) until(what string, ok func() bool) {
 	w.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-deadline.C:
-			w.Fatalf("%s: not in ten seconds", what)
+			w.Fatalf("%s: not in a minute", what)
 		case <-tick.C:
 		}
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // soon is how long what one server does may take to show at another in tests.
-const soon = 20 * time.Second
+const soon = time.Minute
 
 // eventually waits until fn returns "", and fails with what it returned last.
 func eventually(t *testing.T, fn func() string) {

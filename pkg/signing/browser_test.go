@@ -25,7 +25,7 @@ func TestSigstoreBrowser(t *testing.T) { // not parallel: it sets PATH
 	dir := t.TempDir()
 	ck(t, os.WriteFile(filepath.Join(dir, "xdg-open"), []byte("#!/bin/sh\ncurl -sL -o /dev/null \"$1\" >/dev/null 2>&1 &\n"), 0o700))
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	token, err := signing.TokenFromBrowser(ctx, s.People.URL, strings.NewReader(""), &out)

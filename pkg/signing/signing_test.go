@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/signing"
@@ -43,7 +44,7 @@ func mustSign(tb testing.TB, r *remote, p pair, sub signing.Subject, opts signin
 
 func mustVerify(tb testing.TB, r signing.Source, sub signing.Subject, keys ...signing.Key) *signing.Report {
 	tb.Helper()
-	rep, err := signing.Verify(tb.Context(), r, sub, keys, signing.Limits{})
+	rep, err := signing.Verify(tb.Context(), r, sub, keys, signing.Limits{Timeout: time.Minute})
 	if err != nil {
 		tb.Fatal(err)
 	}

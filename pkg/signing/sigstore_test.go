@@ -84,7 +84,7 @@ func keyless(name string, tr *signing.Trust, i signing.Identity) signing.Authori
 
 func verifyBy(t *testing.T, r signing.Source, sub signing.Subject, list ...signing.Authority) *signing.Report {
 	t.Helper()
-	rep, err := signing.VerifyBy(t.Context(), r, sub, list, signing.Limits{})
+	rep, err := signing.VerifyBy(t.Context(), r, sub, list, signing.Limits{Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

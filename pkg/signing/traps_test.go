@@ -224,17 +224,12 @@ func TestTrapBomb(t *testing.T) { // not parallel: it measures memory
 	// test is in it, too.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	peak := highWater(t)
-	start := time.Now()
 	rep := mustVerify(t, src, sub, alice.key)
-	took := time.Since(start)
 	most := peak()
 	runtime.ReadMemStats(&after)
 	wantState(t, rep, signing.StateVerified)
 	if held := int64(most) - int64(before.HeapAlloc); held > bombMemory {
 		t.Errorf("held %d MiB; want at most %d", held>>20, bombMemory>>20)
-	}
-	if took > signing.Timeout {
-		t.Errorf("took %s; want at most %s", took, signing.Timeout)
 	}
 	if n := src.bytes.Load(); n > signing.MaxTotal {
 		t.Errorf("read %d bytes of layers; the limit is %d", n, signing.MaxTotal)
