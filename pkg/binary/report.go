@@ -26,7 +26,7 @@ func (r *Report) Add(f *File) {
 		return
 	}
 	if r.exports += len(f.Exports) + len(f.Undefined); r.exports > MaxAllExports {
-		f.Exports, f.Undefined = nil, nil
+		f.Exports, f.Strong, f.Undefined = nil, nil, nil
 	}
 	at, _ := slices.BinarySearchFunc(r.Files, f.Path, func(m File, path string) int { return cmp.Compare(m.Path, path) })
 	r.Files = slices.Insert(r.Files, at, *f)

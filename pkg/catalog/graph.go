@@ -19,6 +19,10 @@ const (
 	MaxDependents = 10_000 // packages looked at to find dependents of dependents, and rows of one page of the filtered direct ones
 )
 
+// maxSymbols is how many symbols of all packages of a graph are compared. Ours:
+// some tens of megabytes of names.
+const maxSymbols = 500_000
+
 // Whole returns a version with everything that it needs, as p would get it
 // today. Requirements that cannot be met are the error that Resolve returns.
 func (c *Catalog) Whole(ctx context.Context, p account.Principal, ref Ref) (Whole, error) {
@@ -57,11 +61,12 @@ func (c *Catalog) Whole(ctx context.Context, p account.Principal, ref Ref) (Whol
 		return Whole{}, err
 	}
 	g := graph.FromSolution(graph.Package{Name: root.Name, Version: root.Version, License: root.License, Size: root.Size, Provides: root.Provides}, sol)
-	if err := c.measure(ctx, &g.Root); err != nil {
+	room := maxSymbols
+	if err := c.measure(ctx, &g.Root, &room); err != nil {
 		return Whole{}, err
 	}
 	for i := range g.Packages {
-		if err := c.measure(ctx, &g.Packages[i]); err != nil {
+		if err := c.measure(ctx, &g.Packages[i], &room); err != nil {
 			return Whole{}, err
 		}
 	}
@@ -71,8 +76,9 @@ func (c *Catalog) Whole(ctx context.Context, p account.Principal, ref Ref) (Whol
 	}, nil
 }
 
-// measure adds to q what the index does not hold.
-func (c *Catalog) measure(ctx context.Context, q *graph.Package) (err error) {
+// measure adds to q what the index does not hold. Once as many symbols were
+// looked at as there is room for, those of further packages are not.
+func (c *Catalog) measure(ctx context.Context, q *graph.Package, room *int) (err error) {
 	defer clyde.Wrap(&err, "catalog.measure(%s, %s)", q.Name, q.Version)
 	headers, manifest, err := c.DB.ReleaseFacts(ctx, q.Name.Repo(), q.Version.Canonical())
 	if err != nil {
@@ -88,6 +94,24 @@ func (c *Catalog) measure(ctx context.Context, q *graph.Package) (err error) {
 	}
 	if m.ABI != nil && m.ABI.SOName != "" {
 		q.SONames = []string{m.ABI.SOName}
+	}
+	measured, err := c.DB.BuildSONames(ctx, q.Name.Repo(), q.Version.Canonical())
+	if err != nil {
+		return err
+	}
+	q.SONames = append(q.SONames, measured...)
+	slices.Sort(q.SONames)
+	q.SONames = slices.Compact(q.SONames)
+	if *room <= 0 || q.Linkage == graph.Program {
+		return nil
+	}
+	l, err := c.DB.BuildSymbols(ctx, q.Name.Repo(), q.Version.Canonical())
+	if err != nil || l == nil {
+		return err
+	}
+	*room -= len(l.Symbols)
+	if q.Symbols = l.Symbols; l.Shared {
+		q.Linkage = graph.Shared
 	}
 	return nil
 }

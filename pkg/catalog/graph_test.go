@@ -16,6 +16,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/resolve/resolvetest"
+	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
 func requires(deps ...string) string {
@@ -73,6 +74,44 @@ func TestWhole(t *testing.T) {
 	}
 	if got, err := w.Whole(t.Context(), nobody, catalog.Ref{Name: name("@acme/top"), Version: "1.0.0"}); err != nil || len(got.Packages) != 3 {
 		t.Errorf("of a yanked version: %+v, %v", got.Packages, err)
+	}
+}
+
+// TestWholeMeasured: what was measured of builds collides, without a word of it
+// in package.yaml; and not where a package may not be seen.
+func TestWholeMeasured(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.publish("@aa/zlib", "1.0.0")
+	w.publish("@bb/inflate", "1.0.0")
+	w.publish("@bb/shared", "1.0.0", requires("@aa/zlib", "*"))
+	w.publish("@cc/app", "1.0.0", requires("@aa/zlib", "*", "@bb/inflate", "*", "@bb/shared", "*"))
+	links := func(repo string, shared bool, sonames, symbols []string) {
+		t.Helper()
+		err := w.db.SaveBuildLinks(t.Context(), store.BuildLinks{Repo: repo, Digest: "sha256:" + repo, VersionKey: "1.0.0", Shared: shared, SONames: sonames, Symbols: symbols})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	links("aa/zlib", false, []string{"libz.so.1"}, []string{"crc32", "inflate"})
+	links("bb/inflate", false, []string{"libz.so.1"}, []string{"inflate", "main"})
+	links("bb/shared", true, nil, []string{"crc32", "zip_open"}) // crc32 is zlib's
+	got, err := w.Whole(t.Context(), nobody, catalog.Ref{Name: name("@cc/app")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for _, c := range got.Collisions {
+		have = append(have, fmt.Sprintf("%s %s %v", c.Kind, c.Value, c.Packages))
+	}
+	if diff := cmp.Diff([]string{"soname libz.so.1 [@aa/zlib @bb/inflate]", "symbol inflate [@aa/zlib @bb/inflate]"}, have); diff != "" {
+		t.Errorf("collisions (-want +got):\n%s", diff)
+	}
+	if _, err := w.SetAccess(t.Context(), admin, name("@bb/inflate"), true); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.Whole(t.Context(), nobody, catalog.Ref{Name: name("@cc/app")}); err == nil {
+		t.Errorf("a graph with a private package is shown to nobody: %+v", got.Collisions)
 	}
 }
 

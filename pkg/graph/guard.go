@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
 
 // MaxFindings is how many findings of one kind a report holds. Ours: whoever
@@ -64,12 +67,39 @@ func (g *Graph) Collisions() []Collision {
 	}{
 		{LinkName, func(p *Package) []string { return p.Provides }, "provide the link name %s: only one of them can be in a program"},
 		{SOName, func(p *Package) []string { return p.SONames }, "have a shared library %s: a program loads one of them for all"},
-		{Symbol, func(p *Package) []string { return p.Symbols }, "define %s: the linker takes one of them for all, or refuses"},
+		{Symbol, g.own, "define %s: the linker takes one of them for all, or refuses"},
 		{HeaderPath, func(p *Package) []string { return p.Headers }, "have a header <%s>: which one is included depends on the order of the flags"},
 	} {
 		out = append(out, collisions(all, k.kind, k.of, k.text)...)
 	}
 	return out
+}
+
+// own lists the symbols that are a package's own. A shared library has the
+// archives in it that it was linked with: what it shares with those that it
+// requires is theirs.
+func (g *Graph) own(p *Package) []string {
+	if p.Linkage != Shared || len(p.Symbols) == 0 {
+		return p.Symbols
+	}
+	theirs := map[string]bool{}
+	seen := map[clyde.Name]bool{}
+	var visit func(edges []resolve.Edge)
+	visit = func(edges []resolve.Edge) {
+		for _, e := range edges {
+			q := g.Find(e.Name)
+			if q == nil || q == p || seen[e.Name] {
+				continue
+			}
+			seen[e.Name] = true
+			for _, s := range q.Symbols {
+				theirs[s] = true
+			}
+			visit(q.Requires)
+		}
+	}
+	visit(p.Requires)
+	return slices.DeleteFunc(slices.Clone(p.Symbols), func(s string) bool { return theirs[s] })
 }
 
 func collisions(all []*Package, kind string, of func(*Package) []string, text string) []Collision {

@@ -46,6 +46,28 @@ func TestCollisions(t *testing.T) {
 	}
 }
 
+// TestSharedHolds: what a shared library has in it of archives that it requires is
+// theirs, and no collision; what is in it of something else is.
+func TestSharedHolds(t *testing.T) {
+	t.Parallel()
+	to := func(n string) []resolve.Edge { return []resolve.Edge{{Name: name(t, n), Kind: resolve.Runtime}} }
+	zlib := graph.Package{Name: name(t, "@aa/zlib"), Symbols: []string{"crc32", "inflate"}}
+	png := graph.Package{Name: name(t, "@aa/png"), Linkage: graph.Shared, Symbols: []string{"crc32", "inflate", "png_read"}, Requires: to("@aa/middle")}
+	middle := graph.Package{Name: name(t, "@aa/middle"), Requires: to("@aa/zlib")}
+	g := linked(middle, png, zlib)
+	if got := g.Collisions(); len(got) != 0 {
+		t.Errorf("Collisions = %+v; want none: the symbols are those of what it requires", got)
+	}
+	g.Find(png.Name).Requires = nil
+	if got := g.Collisions(); len(got) != 1 || got[0].Kind != graph.Symbol || got[0].Value != "crc32" || got[0].More != 1 {
+		t.Errorf("Collisions = %+v; want crc32 and one more", got)
+	}
+	g.Find(png.Name).Requires, g.Find(png.Name).Linkage = to("@aa/zlib"), graph.Static
+	if got := g.Collisions(); len(got) != 1 {
+		t.Errorf("Collisions = %+v; want one: an archive has no other archive in it", got)
+	}
+}
+
 func TestDuplicates(t *testing.T) {
 	t.Parallel()
 	a := graph.Package{Name: name(t, "@aa/fmt"), Repository: "https://github.com/fmtlib/fmt", Headers: []string{"fmt/core.h", "fmt/format.h"}}

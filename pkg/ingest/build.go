@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/clydepm/clyde-registry/pkg/artifact"
+	"github.com/clydepm/clyde-registry/pkg/binary"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/compat"
 	"github.com/clydepm/clyde-registry/pkg/store"
@@ -227,17 +228,40 @@ func (a *Admitter) measure(ctx context.Context, repo string, b built, blobs Blob
 // measureBuild reads every file of the build and compares them with its facts.
 // What could not be unpacked is refused as well.
 func measureBuild(ctx context.Context, repo string, b built, blobs reader) error {
-	err := withBlob(ctx, blobs, repo, b.manifest.Tree, func(r io.Reader) error {
-		report, err := artifact.MeasureBuild(r, b.manifest.Tree.MediaType)
-		if err != nil {
-			return err
-		}
-		return report.Check(b.facts)
-	})
+	report, err := measured(ctx, repo, b, blobs)
+	if err == nil {
+		err = report.Check(b.facts)
+	}
 	if err != nil || b.manifest.Debug == nil {
 		return err
 	}
 	return listBlob(ctx, blobs, repo, *b.manifest.Debug)
+}
+
+// measured is what the files of a build say of themselves.
+func measured(ctx context.Context, repo string, b built, blobs reader) (report *binary.Report, err error) {
+	err = withBlob(ctx, blobs, repo, b.manifest.Tree, func(r io.Reader) error {
+		report, err = artifact.MeasureBuild(r, b.manifest.Tree.MediaType)
+		return err
+	})
+	return report, err
+}
+
+// saveLinks keeps what linkers find in a build, once: measuring it again would
+// say the same.
+func (in *Ingest) saveLinks(ctx context.Context, row store.Build, b built) error {
+	have, err := in.DB.HasBuildLinks(ctx, row.Repo, row.Digest)
+	if err != nil || have {
+		return err
+	}
+	report, err := measured(ctx, row.Repo, b, in.Source)
+	if err != nil {
+		return err
+	}
+	l := report.Links()
+	return in.DB.SaveBuildLinks(ctx, store.BuildLinks{
+		Repo: row.Repo, Digest: row.Digest, VersionKey: row.VersionKey, Shared: l.Shared, SONames: l.SONames, Symbols: l.Symbols,
+	})
 }
 
 // lane waits until the archive may be read, and returns what lets go of that.
@@ -308,6 +332,9 @@ func (in *Ingest) applyBuild(ctx context.Context, from *upstream.Registry, ev cl
 		if change, err = in.buildChange(ctx, name, row, b.claim.Version); err != nil {
 			return false, err
 		}
+	}
+	if err := in.saveLinks(ctx, row, b); err != nil {
+		return false, err
 	}
 	if err := in.DB.SaveBuild(ctx, row, change); err != nil {
 		return false, err

@@ -139,6 +139,9 @@ func TestBuildIsAttached(t *testing.T) {
 	if len(bs) != 1 || bs[0].Digest != d.String() || bs[0].ABIID != f.ABIID() || bs[0].Tag != f.Tag("1.2") || bs[0].TreeSize != int64(len(files)) || bs[0].Debug == "" {
 		t.Fatalf("builds: %+v", bs)
 	}
+	if ok, err := w.db.HasBuildLinks(t.Context(), "acme/zlib", d.String()); err != nil || !ok {
+		t.Errorf("what linkers find in it was not kept: %v, %v", ok, err)
+	}
 	// The same again is no error and no second entry; other content is refused.
 	if _, err := w.attach(admin, "acme/zlib", "1.2", "*", f, files, symbols); err != nil {
 		t.Errorf("the same again: %v", err)

@@ -23,7 +23,6 @@ import (
 // allowed; the rest is said.
 func (in *installer) guard() error {
 	g := &graph.Graph{}
-	defines := map[*pkg][]string{}
 	for _, p := range in.order {
 		if !p.linked {
 			continue
@@ -32,17 +31,11 @@ func (in *installer) guard() error {
 		if err != nil {
 			return err
 		}
-		defines[p] = q.Symbols
-		// A shared library has the archives in it that it was linked with: what
-		// it shares with those that it requires is theirs.
-		if p.wants() == generate.Shared {
-			theirs := map[string]bool{}
-			for _, d := range closure(p) {
-				for _, symbol := range defines[d] {
-					theirs[symbol] = true
-				}
-			}
-			q.Symbols = slices.DeleteFunc(slices.Clone(q.Symbols), func(symbol string) bool { return theirs[symbol] })
+		if q.Linkage == "" && p.wants() == generate.Shared {
+			q.Linkage = graph.Shared
+		}
+		for _, d := range closure(p) {
+			q.Requires = append(q.Requires, resolve.Edge{Name: d.name, Kind: resolve.Runtime})
 		}
 		g.Packages = append(g.Packages, q)
 		g.Root.Requires = append(g.Root.Requires, resolve.Edge{Name: p.name, Kind: resolve.Runtime})

@@ -15,7 +15,7 @@ import (
 
 // derivedTables are the statements that empty them, dependents first.
 var derivedTables = []string{
-	"DropBuildTable", "DropRequirementTable", "DropShownTable", "DropStandingTable", "DropReleaseTable", "DropPackageTable",
+	"DropBuildLinkTable", "DropBuildTable", "DropRequirementTable", "DropShownTable", "DropStandingTable", "DropReleaseTable", "DropPackageTable",
 	"DropTagTable", "DropManifestTable", "DropRepositoryTable", "DropCounterTable",
 }
 

@@ -99,7 +99,7 @@ func (db *DB) Erase(ctx context.Context, m Moderation, digests []string, change 
 			if err := tx.exec("EraseBuilds", m.Repo, m.VersionKey); err != nil {
 				return err
 			}
-			for _, name := range []string{"EraseShown", "EraseStanding"} {
+			for _, name := range []string{"EraseBuildLinks", "EraseShown", "EraseStanding"} {
 				if err := tx.exec(name, m.Repo, m.VersionKey); err != nil {
 					return err
 				}

@@ -32,6 +32,29 @@ DELETE FROM build WHERE repo = $1 AND version_key = $2;
 -- name: DropBuildTable
 DELETE FROM build;
 
+-- name: SaveBuildLinks
+INSERT INTO build_link (repo, digest, version_key, shared, sonames, symbols) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (repo, digest) DO UPDATE
+SET version_key = excluded.version_key, shared = excluded.shared, sonames = excluded.sonames, symbols = excluded.symbols;
+
+-- name: HasBuildLinks
+SELECT EXISTS (SELECT 1 FROM build_link WHERE repo = $1 AND digest = $2);
+
+-- name: BuildSONames
+SELECT sonames FROM build_link WHERE repo = $1 AND version_key = $2 ORDER BY digest;
+
+-- name: BuildSymbols
+-- Of archives, where a build has any: what shared libraries export may be their
+-- dependencies'.
+SELECT repo, digest, version_key, shared, sonames, symbols FROM build_link
+WHERE repo = $1 AND version_key = $2 ORDER BY shared, digest LIMIT 1;
+
+-- name: EraseBuildLinks
+DELETE FROM build_link WHERE repo = $1 AND version_key = $2;
+
+-- name: DropBuildLinkTable
+DELETE FROM build_link;
+
 -- name: BuildAnnounced
 SELECT EXISTS (SELECT 1 FROM change WHERE type = 'build.added' AND package = $1 AND digest = $2);
 

@@ -70,7 +70,30 @@ func testBuilds(t *testing.T, db *store.DB, c *clock) {
 			t.Errorf("BuildAnnounced(%s) = %v; want %v", d, got, want)
 		}
 	}
+	// What was measured: SONAMEs of all builds, symbols of one with archives.
+	links := func(b store.Build, shared bool, sonames, symbols []string) {
+		must(t, db.SaveBuildLinks(ctx, store.BuildLinks{Repo: b.Repo, Digest: b.Digest, VersionKey: b.VersionKey, Shared: shared, SONames: sonames, Symbols: symbols}))
+	}
+	links(late, true, []string{"libz.so.1"}, []string{"crc32", "deflate"})
+	links(early, false, nil, []string{"first"})
+	links(early, false, nil, []string{"deflate"}) // replaces
+	links(other, true, []string{"libz-ng.so.2"}, nil)
+	if got := get(db.BuildSONames(ctx, "acme/zlib", "1.2.0"))(t); !slices.Equal(got, []string{"libz.so.1"}) {
+		t.Errorf("BuildSONames = %v", got)
+	}
+	if got := get(db.BuildSymbols(ctx, "acme/zlib", "1.2.0"))(t); got == nil || got.Shared || !slices.Equal(got.Symbols, []string{"deflate"}) {
+		t.Errorf("BuildSymbols = %+v; want those of the archive", got)
+	}
+	if got := get(db.BuildSymbols(ctx, "acme/zlib", "1.3.0"))(t); got != nil {
+		t.Errorf("BuildSymbols of what was not measured = %+v", got)
+	}
+	if !get(db.HasBuildLinks(ctx, "acme/zlib", late.Digest))(t) || get(db.HasBuildLinks(ctx, "acme/zlib", headers.Digest))(t) {
+		t.Error("HasBuildLinks does not tell what was measured from what was not")
+	}
 	must(t, db.DropDerived(ctx))
+	if get(db.HasBuildLinks(ctx, "acme/zlib", late.Digest))(t) {
+		t.Error("what was measured is there after DropDerived")
+	}
 	if got := get(db.Builds(ctx, "acme/zlib", "1.2.0"))(t); len(got) != 0 {
 		t.Errorf("%d builds after DropDerived", len(got))
 	}

@@ -1,0 +1,16 @@
+-- What linkers and loaders find in builds, measured from their files.
+
+-- +goose Up
+
+-- Derived from the registry, and dropped with build. The large columns come
+-- last.
+CREATE TABLE build_link (
+    repo TEXT COLLATE "C" NOT NULL,
+    digest TEXT COLLATE "C" NOT NULL, -- of the build's manifest
+    version_key TEXT COLLATE "C" NOT NULL,
+    shared BOOLEAN NOT NULL, -- the symbols are those of shared libraries, for want of archives
+    sonames TEXT COLLATE "C" NOT NULL, -- JSON array
+    symbols TEXT COLLATE "C" NOT NULL, -- JSON array
+    PRIMARY KEY (repo, digest)
+);
+CREATE INDEX build_link_version ON build_link (repo, version_key, shared, digest);
