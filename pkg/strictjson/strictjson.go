@@ -12,7 +12,7 @@ import (
 
 // Rules says what a document may look like.
 type Rules struct {
-	Depth int // levels of nesting
+	Depth int // levels below the value that is the document
 	// Keys is the names that the format gives a meaning to; another spelling
 	// of one of them, in case alone, is refused.
 	Keys []string
