@@ -24,6 +24,7 @@ func (c Config) HasRole(role string) bool { return slices.Contains(c.Roles, role
 type Config struct {
 	Roles             []string          `yaml:"roles"` // registry, api, web, indexer
 	Data              Data              `yaml:"data"`
+	Storage           Storage           `yaml:"storage"`
 	Database          Database          `yaml:"database"`
 	HTTP              HTTP              `yaml:"http"`
 	TLS               TLS               `yaml:"tls"`
@@ -47,6 +48,27 @@ type Data struct {
 	// Shared has what every process on one database serves: blobs, what is
 	// derived from them, archives of the audit log. Empty: it is in Dir.
 	Shared string `yaml:"shared"`
+}
+
+// Storage is where blobs are kept: a directory below data.shared or data.dir, or
+// S3-compatible storage.
+type Storage struct {
+	S3 S3 `yaml:"s3"`
+	// Redirect sends who pulls a blob to the storage, by an address that anybody
+	// can use for some minutes.
+	Redirect bool `yaml:"redirect"`
+}
+
+// S3 is a bucket.
+type S3 struct {
+	Bucket        string `yaml:"bucket"`          // empty: a directory
+	Region        string `yaml:"region"`          // us-east-1
+	Endpoint      string `yaml:"endpoint"`        // https://host[:port] of other storage than Amazon's
+	Prefix        string `yaml:"prefix"`          // of all keys
+	AccessKey     string `yaml:"access_key"`      // empty: from the environment, as Amazon's tools do
+	SecretKeyFile string `yaml:"secret_key_file"` // read at start
+	PathStyle     bool   `yaml:"path_style"`      // the bucket is part of the path, not of the host
+	Encrypt       bool   `yaml:"encrypt"`         // the storage encrypts what it keeps
 }
 
 // Database is where what we know is kept: a file in data.dir, or Postgres.
@@ -225,6 +247,7 @@ func Default() Config {
 			GCEvery: 24 * time.Hour, GCGrace: 24 * time.Hour,
 			ScrubEvery: 7 * 24 * time.Hour, ScrubRate: 20 << 20,
 		},
+		Storage:           Storage{S3: S3{Region: "us-east-1"}},
 		Registries:        []Upstream{},
 		API:               API{ReadsPerSecond: 0, WritesPerSecond: 0},
 		Egress:            Egress{Networks: []string{}},

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,7 +122,7 @@ func TestOverlayReachesEveryField(t *testing.T) {
 	c := config.Default()
 	top := reflect.ValueOf(&c).Elem()
 	set := func(name string, v reflect.Value) {
-		value := map[reflect.Kind]string{reflect.String: "x", reflect.Int: "3", reflect.Int64: "3", reflect.Float64: "3", reflect.Slice: "x,y", reflect.Bool: "false"}[v.Kind()]
+		value := map[reflect.Kind]string{reflect.String: "x", reflect.Int: "3", reflect.Int64: "3", reflect.Float64: "3", reflect.Slice: "x,y"}[v.Kind()]
 		if v.Type() == reflect.TypeFor[[]config.OIDCProvider]() {
 			value = `[{"key": "acme", "issuer": "https://sso.acme.example"}]`
 		}
@@ -134,8 +135,8 @@ func TestOverlayReachesEveryField(t *testing.T) {
 		if v.Type() == reflect.TypeFor[[]config.Sigstore]() {
 			value = `[{"name": "acme", "trusted_root": "/etc/clyde/trusted_root.json"}]`
 		}
-		if name == "CLYDE_TRUSTED_PUBLISHING_INSECURE" {
-			value = "true"
+		if v.Kind() == reflect.Bool {
+			value = strconv.FormatBool(!v.Bool())
 		}
 		if v.Type() == reflect.TypeFor[time.Duration]() {
 			value = "3ns"

@@ -76,7 +76,7 @@ func TestManualHasEverySetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	var documented []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| `CLYDE_").FindAllStringSubmatch(string(b), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_.]+)` \\| `CLYDE_").FindAllStringSubmatch(string(b), -1) {
 		documented = append(documented, m[1])
 	}
 	var want []string

@@ -36,6 +36,7 @@ func (c Config) Validate() error {
 	if strings.TrimSpace(c.Data.Dir) == "" || strings.ContainsRune(c.Data.Dir, 0) {
 		p.add("data.dir: %q: name a directory", c.Data.Dir)
 	}
+	c.Storage.validate(&p)
 	c.validateDatabase(&p)
 	checkAddr(&p, "http.addr", c.HTTP.Addr)
 	if c.Metrics.Addr != "" {
@@ -118,6 +119,35 @@ func (c Config) Validate() error {
 	return errors.Join(p...)
 }
 
+func (s Storage) validate(p *problems) {
+	if s.S3.Bucket == "" {
+		if s.S3 != Default().Storage.S3 {
+			p.add("storage.s3.bucket: is empty, so the rest of storage.s3 does nothing")
+		}
+		if s.Redirect {
+			p.add("storage.redirect: works with storage.s3 only")
+		}
+		return
+	}
+	if s.S3.Region == "" {
+		p.add("storage.s3.region: is empty; us-east-1 does for most other storage than Amazon's")
+	}
+	if s.S3.Endpoint != "" {
+		checkOrigin(p, "storage.s3.endpoint", s.S3.Endpoint)
+	}
+	if (s.S3.AccessKey == "") != (s.S3.SecretKeyFile == "") {
+		p.add("storage.s3: access_key and secret_key_file belong together")
+	}
+}
+
+// checkOrigin wants a scheme and a host, and nothing after them.
+func checkOrigin(p *problems, key, v string) {
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || v != u.Scheme+"://"+u.Host {
+		p.add("%s: %q: want https:// and a host, and nothing after it", key, v)
+	}
+}
+
 func (m Mirror) validate(p *problems) {
 	if m.URL == "" {
 		if m != (Mirror{}) {
@@ -125,10 +155,7 @@ func (m Mirror) validate(p *problems) {
 		}
 		return
 	}
-	u, err := url.Parse(m.URL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || m.URL != u.Scheme+"://"+u.Host {
-		p.add("registry.mirror.url: %q: want https:// and a host, and nothing after it", m.URL)
-	}
+	checkOrigin(p, "registry.mirror.url", m.URL)
 	if (m.User == "") != (m.SecretFile == "") {
 		p.add("registry.mirror: user and secret_file belong together")
 	}

@@ -70,6 +70,19 @@ func (r *Registry) getBlob(w http.ResponseWriter, req *http.Request, c call) err
 		return err
 	}
 	defer f.Close()
+	if r.o.Redirect && req.Method == http.MethodGet {
+		to, err := r.disk.RedirectURL(req, blobPath(d))
+		if err != nil {
+			return fmt.Errorf("registry: redirect: %w", err)
+		}
+		if to != "" {
+			w.Header().Set("Cache-Control", "no-store") // the address ends before the bytes change
+			w.Header().Set("Docker-Content-Digest", d.String())
+			w.Header().Set("Location", to)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+			return nil
+		}
+	}
 	h := w.Header()
 	r.cacheControl(h, req, true)
 	h.Set("Content-Type", "application/octet-stream")

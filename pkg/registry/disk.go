@@ -12,7 +12,9 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/registry/fsdriver"
+	"github.com/clydepm/clyde-registry/pkg/registry/s3driver"
 )
 
 // disk is the storage below distribution. Paths are distribution's.
@@ -62,6 +64,19 @@ func tagIndexLink(repo, tag string, d digest.Digest) string {
 // syncs, shared by whoever waits for one.
 func openDisk(ctx context.Context, root, name string, log *slog.Logger) (disk, error) {
 	return fsdriver.New(ctx, fsdriver.Options{Root: root, Name: name, Log: log})
+}
+
+// openBucket opens a bucket, and proves that it can be used.
+func openBucket(ctx context.Context, o s3driver.Options) (disk, error) {
+	d, err := s3driver.New(ctx, o)
+	if err == nil {
+		err = d.Check(ctx)
+	}
+	if err != nil {
+		return nil, clyde.Errorf(clyde.ErrUnavailable, "the bucket %s cannot be used", o.Bucket).
+			Fix("Check storage.s3: endpoint, region, bucket, and that its key may read, write, list and delete.").Because(err)
+	}
+	return d, nil
 }
 
 // putOnce writes a file whose content follows from its name, unless it is there.

@@ -185,7 +185,7 @@ func pushBesideCollections(t *testing.T, w *world, pushes int, again bool) {
 	collector.Go(func() {
 		for ctx.Err() == nil {
 			c, err := w.r.Collect(ctx, false)
-			if err != nil && !errors.Is(err, context.Canceled) {
+			if err != nil && ctx.Err() == nil {
 				t.Error(err)
 				return
 			}

@@ -28,6 +28,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/ingest"
 	"github.com/clydepm/clyde-registry/pkg/keylock"
+	"github.com/clydepm/clyde-registry/pkg/registry/s3driver"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
@@ -82,10 +83,14 @@ type Pull struct {
 	CI           bool // the token is that of a CI run
 }
 
-// Options says where a Registry keeps things and whom it asks. Root, DB,
-// Accounts and Admit are required.
+// Options says where a Registry keeps things and whom it asks. Root or
+// Bucket, and DB, Accounts and Admit are required.
 type Options struct {
-	Root     string        // directory of the blobs, in distribution's layout
+	Root   string            // directory of the blobs, in distribution's layout
+	Bucket *s3driver.Options // in place of Root, in the same layout
+	// Redirect answers a GET of a blob with an address of the bucket, which holds
+	// for some minutes and asks nobody who may read: whoever has it can.
+	Redirect bool
 	Replica  string        // its name among several processes that share Root and DB; "" is one
 	Secret   []byte        // signs upload sessions; keep it across restarts, or uploads cannot resume
 	DB       DB            //
@@ -153,8 +158,8 @@ var quietLogrus = sync.OnceFunc(func() {
 
 // New opens the registry below o.Root.
 func New(ctx context.Context, o Options) (_ *Registry, err error) {
-	if o.Root == "" || o.DB == nil || o.Accounts == nil || o.Admit == nil {
-		return nil, errors.New("registry: Root, DB, Accounts and Admit are required")
+	if (o.Root == "") == (o.Bucket == nil) || o.DB == nil || o.Accounts == nil || o.Admit == nil {
+		return nil, errors.New("registry: Root or Bucket, DB, Accounts and Admit are required")
 	}
 	switch o.Accept {
 	case "":
@@ -183,7 +188,12 @@ func New(ctx context.Context, o Options) (_ *Registry, err error) {
 			err = fmt.Errorf("registry: distribution: %v", p)
 		}
 	}()
-	d, err := openDisk(ctx, o.Root, o.Replica, o.Log)
+	var d disk
+	if o.Bucket != nil {
+		d, err = openBucket(ctx, *o.Bucket)
+	} else {
+		d, err = openDisk(ctx, o.Root, o.Replica, o.Log)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}

@@ -71,6 +71,11 @@ type Damage struct {
 	Hits   []Hit  `json:"hits"`   // manifests that need it; none: it is garbage
 }
 
+// manifest reports whether a manifest is damaged.
+func (d *Damage) manifest() bool {
+	return slices.ContainsFunc(d.Hits, func(h Hit) bool { return h.Manifest == d.Digest })
+}
+
 // Hit is a manifest that a damage hits, itself or in what it names.
 type Hit struct {
 	Repo     string   `json:"repo"`
@@ -103,8 +108,8 @@ func (r *Registry) Scrub(ctx context.Context, o ScrubOptions) (s Scrub, err erro
 	found := map[[32]byte]bool{}
 	err = r.eachBlob(ctx, func(d digest.Digest) error {
 		size, problem, err := r.examine(ctx, d, &p)
-		if err != nil {
-			return err
+		if err != nil || problem == DamageMissing {
+			return err // a directory that is left; whether the blob is needed is asked below
 		}
 		found[key(d)] = true
 		s.Blobs++
@@ -124,8 +129,16 @@ func (r *Registry) Scrub(ctx context.Context, o ScrubOptions) (s Scrub, err erro
 	if err := r.hits(ctx, &s); err != nil {
 		return s, err
 	}
-	for i := range s.Damages {
-		d := &s.Damages[i]
+	// Manifests first: they say how large the blobs are that they name.
+	order := make([]*Damage, 0, len(s.Damages))
+	for _, manifests := range []bool{true, false} {
+		for i := range s.Damages {
+			if s.Damages[i].manifest() == manifests {
+				order = append(order, &s.Damages[i])
+			}
+		}
+	}
+	for _, d := range order {
 		if !o.DryRun {
 			if err := r.mend(ctx, d); err != nil {
 				return s, err
@@ -218,12 +231,12 @@ func (p *pace) spend(ctx context.Context, n int64) error {
 }
 
 // examine hashes a blob, twice before it calls it damaged: memory and cables
-// err as well. A directory without a blob is none.
+// err as well.
 func (r *Registry) examine(ctx context.Context, d digest.Digest, p *pace) (size int64, problem string, err error) {
 	for range 2 {
 		f, _, err := r.disk.OpenBlob(d)
 		if errors.Is(err, clyde.ErrNotFound) || notThere(err) {
-			return 0, "", nil // removed meanwhile; missing looks whether it is needed
+			return 0, DamageMissing, nil
 		}
 		if err != nil {
 			return 0, DamageRead, ctx.Err()

@@ -25,6 +25,10 @@ import (
 // blob of a small package.
 const maxWhole = fsdriver.DefaultSmallFile
 
+// maxWholeS3 is the same for a bucket, where an upload takes a dozen requests
+// and this one. It is held in memory.
+const maxWholeS3 = 4 << 20
+
 // pendingUploads are the uploads of which nothing has been received: they are
 // no files yet. The zero value is ready.
 type pendingUploads struct {
@@ -127,7 +131,11 @@ func (r *Registry) resume(ctx context.Context, c call) (distribution.BlobWriter,
 
 // takesWhole reports whether the body of a request is a blob for finishWhole.
 func (r *Registry) takesWhole(req *http.Request) bool {
-	return req.ContentLength >= 0 && req.ContentLength <= min(maxWhole, r.o.Limits.MaxBlob)
+	whole := int64(maxWhole)
+	if r.o.Bucket != nil {
+		whole = maxWholeS3
+	}
+	return req.ContentLength >= 0 && req.ContentLength <= min(whole, r.o.Limits.MaxBlob)
 }
 
 // finishWhole takes a small blob that comes in one request, checks it against

@@ -36,6 +36,10 @@ func (p *Parts) Backup(ctx context.Context, path string) (info BackupInfo, err e
 	if path == "" {
 		return info, clyde.Errorf(clyde.ErrInvalid, "name the file to write the backup to")
 	}
+	if p.bucket {
+		return info, clyde.Errorf(clyde.ErrInvalid, "the blobs are in a bucket, which a backup does not copy").
+			Fix("Copy the bucket with the storage's own means (versions, replication), and the database before it; docs/storage.md has the order.")
+	}
 	if p.DB.Shared() {
 		// It has to be said before anything else is copied.
 		return info, p.DB.Backup(ctx, path)

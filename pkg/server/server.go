@@ -36,6 +36,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/notice"
 	"github.com/clydepm/clyde-registry/pkg/policy"
 	"github.com/clydepm/clyde-registry/pkg/registry"
+	"github.com/clydepm/clyde-registry/pkg/registry/s3driver"
 	"github.com/clydepm/clyde-registry/pkg/store"
 	"github.com/clydepm/clyde-registry/pkg/upstream"
 )
@@ -73,6 +74,7 @@ type Parts struct {
 	homes     *homes
 	egress    *http.Client // for whom we ask ourselves
 	scrubRate int64        // bytes a second
+	bucket    bool         // blobs are in a bucket
 	replica   string       // this process among those on the database; "" where there is one
 	secret    []byte
 	close     []func() error // run in reverse order
@@ -153,8 +155,16 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 		return nil, err
 	}
 	p.scrubRate = cfg.Registry.ScrubRate
+	root, bucket := filepath.Join(p.Shared, "registry"), (*s3driver.Options)(nil)
+	if cfg.Storage.S3.Bucket != "" {
+		root = ""
+		if bucket, err = newBucket(cfg.Storage.S3); err != nil {
+			return nil, err
+		}
+	}
+	p.bucket = bucket != nil
 	p.Registry, err = registry.New(ctx, registry.Options{
-		Root: filepath.Join(p.Shared, "registry"), Replica: p.replica, Secret: p.secret, DB: p.DB, Accounts: p.Accounts, Log: o.Log, Now: o.Now,
+		Root: root, Bucket: bucket, Redirect: cfg.Storage.Redirect, Replica: p.replica, Secret: p.secret, DB: p.DB, Accounts: p.Accounts, Log: o.Log, Now: o.Now,
 		Admit:  &ingest.Admitter{DB: p.DB, Accept: cfg.Registry.Accept, Now: o.Now, Log: o.Log},
 		Accept: cfg.Registry.Accept, PublicURL: publicURL, Pulled: p.pulled, PullLimit: p.Limits.Pull, PublishLimit: p.Limits.Publish,
 		Private: func(ctx context.Context, repo string) (bool, error) {

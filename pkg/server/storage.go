@@ -12,6 +12,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/registry"
+	"github.com/clydepm/clyde-registry/pkg/registry/s3driver"
 )
 
 const (
@@ -43,6 +44,18 @@ func newMirror(m config.Mirror) (registry.Mirror, error) {
 		o.Credential = func(context.Context) (string, string, error) { return m.User, secret, nil }
 	}
 	return artifact.NewClient(o)
+}
+
+// newBucket returns where blobs are kept.
+func newBucket(c config.S3) (*s3driver.Options, error) {
+	o := &s3driver.Options{
+		Endpoint: c.Endpoint, Region: c.Region, Bucket: c.Bucket, Prefix: c.Prefix, AccessKey: c.AccessKey, PathStyle: c.PathStyle, Encrypt: c.Encrypt,
+	}
+	var err error
+	if o.SecretKey, err = config.Secret("", c.SecretKeyFile); err != nil {
+		return nil, fmt.Errorf("storage.s3.secret_key_file: %w", err)
+	}
+	return o, nil
 }
 
 // keepClean removes garbage every registry.gc_every, from one of the processes
