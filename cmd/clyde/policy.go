@@ -49,6 +49,7 @@ func newPolicy(a *app) *cobra.Command {
 		},
 	)
 	cmd.AddCommand(a.policyOfNamespace()...)
+	cmd.AddCommand(a.listOfNamespace()...)
 	return cmd
 }
 
@@ -150,6 +151,9 @@ func (a *app) policyExplain(path, arg string) error {
 	}
 	for _, x := range e.Attestations {
 		rows = append(rows, [2]string{"attestation", x})
+	}
+	for _, x := range e.Lists {
+		rows = append(rows, [2]string{"list", "of " + x})
 	}
 	return a.keyValues(rows)
 }

@@ -87,6 +87,9 @@ func (v *verification) fetch(ctx context.Context, args []string, dir string) err
 	if err != nil {
 		return err
 	}
+	if err := v.fetchLists(ctx, dir); err != nil {
+		return err
+	}
 	if err := archive.Close(); err != nil {
 		return err
 	}

@@ -231,6 +231,7 @@ type judge struct {
 	policy  *policy.Policy   // nil: the keys that the registry lists
 	archive *signing.Archive // nil: registries are asked
 	byHand  bool             // the policy is of the command line
+	lists   []*policy.List   // that the policy follows
 	who     policyFlags
 }
 
@@ -250,6 +251,10 @@ func (a *app) judge(ctx context.Context, f policyFlags) (*judge, error) {
 	if err == nil && j.policy == nil && f.offline {
 		return nil, usagef("--offline: nobody is there to say who must have signed").fix("give --policy, --key or --certificate-identity")
 	}
+	if err != nil || j.policy == nil {
+		return j, err
+	}
+	j.lists, err = a.lists(ctx, f, j.policy)
 	return j, err
 }
 
@@ -294,6 +299,11 @@ func (j *judge) decide(ctx context.Context, c *checked) (err error) {
 	}
 	if c.decision, err = p.Check(ctx, src, c.subject, c.before, time.Now()); err != nil {
 		return err
+	}
+	for _, l := range j.lists {
+		if r, refused := l.Refuses(c.subject.Name, c.subject.Version, c.subject.Digest); refused {
+			c.decision.Refuse(r.Code, r.Text)
+		}
 	}
 	why, err := j.young(ctx, c.located, c.decision)
 	if err == nil && why != "" {

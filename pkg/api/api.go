@@ -130,6 +130,7 @@ func New(o Options) (http.Handler, error) {
 	s.moderation()
 	s.trustedPublishing()
 	s.signing()
+	s.lists()
 	s.linkedRepositories()
 	s.site()
 	if err := s.document(); err != nil {

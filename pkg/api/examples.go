@@ -202,6 +202,8 @@ func (s *server) replies() map[string]any {
 		"add-key":            exampleKey,
 		"get-signing-policy": exampleSigningPolicy,
 		"set-signing-policy": exampleSigningPolicy,
+		"get-package-list":   examplePackageList,
+		"set-package-list":   examplePackageList,
 		"list-trust-roots":   TrustRootList{[]TrustRoot{{Name: "public", Public: true, Ready: true, Digest: exampleDigest}}},
 		"get-registry":       s.wellKnown(),
 		"get-trusted-audience": TrustedAudience{
@@ -246,7 +248,8 @@ var requests = map[string]any{
 	"report-leaks":   []map[string]string{{"token": "clyde_…", "type": "clyde_token", "url": "https://github.com/acme/zlib/blob/main/.env", "source": "content"}},
 	"update-account": AccountRequest{Name: "Alice"}, "suspend-account": Suspension{Why: "It publishes malware."},
 	"answer-invitation": Answer{Accept: true}, "answer-transfer": Answer{Accept: true}, "confirm-change": Answer{Accept: true},
-	"create-organisation": OrganisationRequest{Name: "acme", Display: "Acme, Inc."}, "set-signing-policy": SigningPolicyRequest{Policy: examplePolicy}, "set-switches": Switches{SignedOnly: true, Creators: "maintainer"},
+	"create-organisation": OrganisationRequest{Name: "acme", Display: "Acme, Inc."}, "set-signing-policy": SigningPolicyRequest{Policy: examplePolicy},
+	"set-package-list": PackageListRequest{Document: exampleList, Signature: exampleBundle}, "set-switches": Switches{SignedOnly: true, Creators: "maintainer"},
 	"set-member": RoleRequest{Role: "owner"}, "invite-member": InviteRequest{Login: "bob", Role: "publisher"}, "create-team": TeamRequest{Name: "release"},
 	"set-build-policy":         exampleBuildPolicy,
 	"claim-namespace":          ClaimRequest{Name: "acme", Organisation: "acme"},
@@ -280,5 +283,24 @@ policies:
       - name: release-workflow
         keyless: {trust: public, identities: [{issuer: "https://token.actions.githubusercontent.com", subjectRegExp: 'https://github\.com/acme/[^/]+/\.github/workflows/release\.yml@refs/tags/v.*'}]}
 `
+
+const exampleList = `apiVersion: clyde.dev/v1
+kind: PackageList
+namespace: acme
+version: 7
+expires: 2026-12-01T00:00:00Z
+default: allow
+deny: [{package: "madler/zlib", versions: "<1.2.12", reason: CVE-2018-25032}]
+`
+
+var exampleBundle = json.RawMessage(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{},"dsseEnvelope":{}}`)
+
+var examplePackageList = func() PackageList {
+	l, err := policy.ParseList([]byte(exampleList))
+	if err != nil {
+		panic(err) // it is the line above
+	}
+	return packageListView(store.SignedList{Namespace: "acme", Document: []byte(exampleList), Signature: exampleBundle, By: "alice", At: exampleTime}, l)
+}()
 
 var exampleSigningPolicy = signingPolicyView(store.SigningPolicy{Namespace: "acme", Policy: examplePolicy, By: "alice", At: exampleTime})

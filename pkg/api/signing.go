@@ -17,6 +17,12 @@ type Signing interface {
 	SigningPolicy(ctx context.Context, namespace string) (store.SigningPolicy, error)
 	// SetSigningPolicy replaces it on behalf of by, an owner; "" takes it away.
 	SetSigningPolicy(ctx context.Context, by account.Principal, namespace, text string, logNames bool) (store.SigningPolicy, error)
+	// PackageList returns the list of a namespace, or clyde.ErrNotFound.
+	PackageList(ctx context.Context, namespace string) (store.SignedList, *policy.List, error)
+	// SetPackageList publishes it on behalf of by, an owner, with its signature.
+	SetPackageList(ctx context.Context, by account.Principal, namespace string, document, signature []byte) (store.SignedList, *policy.List, error)
+	// DropPackageList takes it away.
+	DropPackageList(ctx context.Context, by account.Principal, namespace string) error
 	// Trusts are the sigstores that the registry relies on.
 	Trusts() *policy.Trusts
 }
@@ -88,7 +94,7 @@ func (s *server) signing() {
 		return &signingPolicyOutput{signingPolicyView(p)}, err
 	})
 	add(s, operation{
-		id: "set-signing-policy", method: "PUT", path: at, tag: "access", summary: "Set the signing policy of a namespace", token: true, errors: writing,
+		id: "set-signing-policy", method: "PUT", path: at, tag: "access", summary: "Set the signing policy of a namespace", token: true, errors: writing, body: 2 * policy.MaxSize,
 		about: "Replaces the policy. It is about packages of the namespace alone, relies on sigstores that the registry knows, and is refused where anybody's signature would do. What is published is looked at again: what waits and need not any longer is shown, and what everybody has seen stays. An empty policy takes it away. For owners who signed in recently.",
 	}, func(ctx context.Context, in *signingPolicyInput) (*signingPolicyOutput, error) {
 		ns, err := in.namespace()

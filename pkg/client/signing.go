@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -62,4 +63,42 @@ type Attested struct {
 	Run           string `json:"run,omitempty"`
 	Format        string `json:"format,omitempty"`
 	Components    int    `json:"components,omitempty"`
+}
+
+// PackageList is which packages an organisation lets be used, signed by it.
+type PackageList struct {
+	Namespace string          `json:"namespace"`
+	Version   int64           `json:"version"`
+	Expires   time.Time       `json:"expires"`
+	Digest    string          `json:"digest"`
+	Document  string          `json:"document"`
+	Signature json.RawMessage `json:"signature"`
+	By        string          `json:"by"`
+	At        time.Time       `json:"at"`
+}
+
+func packageListPath(namespace string) string {
+	return "/namespaces/" + url.PathEscape(namespace) + "/package-list"
+}
+
+// PackageList returns the list of a namespace. Nothing in it is checked.
+func (c *Client) PackageList(ctx context.Context, namespace string) (PackageList, error) {
+	var out PackageList
+	err := c.call(ctx, http.MethodGet, packageListPath(namespace), nil, &out, nil)
+	return out, err
+}
+
+// SetPackageList publishes the list of a namespace, with a sigstore bundle over it.
+func (c *Client) SetPackageList(ctx context.Context, namespace string, document, bundle []byte) (PackageList, error) {
+	var out PackageList
+	err := c.call(ctx, http.MethodPut, packageListPath(namespace), struct {
+		Document  string          `json:"document"`
+		Signature json.RawMessage `json:"signature"`
+	}{string(document), bundle}, &out, nil)
+	return out, err
+}
+
+// DropPackageList takes it away.
+func (c *Client) DropPackageList(ctx context.Context, namespace string) error {
+	return c.call(ctx, http.MethodDelete, packageListPath(namespace), nil, nil, nil)
 }

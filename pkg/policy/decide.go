@@ -37,6 +37,9 @@ const (
 	NoRule         Code = "no_rule"             // no rule is about it, and the default is not to allow
 	SignerChanged  Code = "signer_changed"      // not by whom the lock file remembers
 
+	DeniedByList Code = "denied_by_list" // an organisation's list denies it
+	NotOnList    Code = "not_on_list"    // an organisation's list allows others
+
 	TooYoung        Code = "too_young"        // it has not been there for long enough
 	SignatureWeaker Code = "signature_weaker" // the lock file remembers more than its signatures prove
 )
@@ -59,6 +62,8 @@ func Codes() []struct {
 		{OutOfTime, "The package was signed at a time when the signer did not count."},
 		{NoRule, "No rule of the policy is about the package."},
 		{SignerChanged, "The package is not signed by whom the lock file remembers."},
+		{DeniedByList, "An organisation's list, which the policy follows, denies the package."},
+		{NotOnList, "An organisation's list, which the policy follows, does not allow the package."},
 		{TooYoung, "The package has not been there for as long as is asked for."},
 		{SignatureWeaker, "The signatures of the package prove less than the lock file remembers."},
 	}
@@ -66,7 +71,7 @@ func Codes() []struct {
 
 // Reason is one thing that is not in order.
 type Reason struct {
-	Code Code   `json:"code" doc:"for programs: unsigned, untrusted, invalid, threshold, attestation_missing, revoked, out_of_time, no_rule, signer_changed, unchecked"`
+	Code Code   `json:"code" doc:"for programs: unsigned, untrusted, invalid, threshold, attestation_missing, revoked, out_of_time, no_rule, signer_changed, signature_weaker, too_young, denied_by_list, not_on_list, unchecked"`
 	Text string `json:"text" doc:"for people, a sentence without its full stop"` // a sentence without its full stop
 }
 
@@ -208,17 +213,9 @@ func (p *Policy) Check(ctx context.Context, src signing.Source, sub signing.Subj
 
 // apply holds the signatures of sub against a rule.
 func (p *Policy) apply(ctx context.Context, src signing.Source, sub signing.Subject, rule *Rule, d *Decision, now time.Time) error {
-	list := make([]signing.Authority, len(rule.Authorities))
-	for i, a := range rule.Authorities {
-		list[i] = a.signing
-		if a.Trust == "" {
-			continue
-		}
-		tr, err := p.root(ctx, a.Trust)
-		if err != nil {
-			return err
-		}
-		list[i].Trust = tr
+	list, err := p.authoritiesOf(ctx, rule)
+	if err != nil {
+		return err
 	}
 	rep, err := signing.VerifyBy(ctx, src, sub, list, signing.Limits{})
 	if err != nil {
@@ -266,6 +263,23 @@ func (p *Policy) apply(ctx context.Context, src signing.Source, sub signing.Subj
 		}
 	}
 	return nil
+}
+
+// authoritiesOf returns the authorities of a rule with their trusted roots.
+func (p *Policy) authoritiesOf(ctx context.Context, rule *Rule) ([]signing.Authority, error) {
+	list := make([]signing.Authority, len(rule.Authorities))
+	for i, a := range rule.Authorities {
+		list[i] = a.signing
+		if a.Trust == "" {
+			continue
+		}
+		tr, err := p.root(ctx, a.Trust)
+		if err != nil {
+			return nil, err
+		}
+		list[i].Trust = tr
+	}
+	return list, nil
 }
 
 // tooFew says why n authorities are not enough.

@@ -16,11 +16,15 @@ type Explanation struct {
 	Asks         string   `json:"asks"`
 	Authorities  []string `json:"authorities,omitempty"`
 	Attestations []string `json:"attestations,omitempty"`
+	Lists        []string `json:"lists,omitempty"` // namespaces whose lists must let it be used
 }
 
 // Explain says what p asks of a package.
 func (p *Policy) Explain(n clyde.Name) Explanation {
 	e := Explanation{Package: n.String()}
+	for _, l := range p.Lists {
+		e.Lists = append(e.Lists, "@"+l.Namespace)
+	}
 	r := p.For(n)
 	switch {
 	case r == nil:

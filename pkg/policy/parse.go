@@ -47,12 +47,13 @@ const (
 // The file, as YAML has it.
 type (
 	file struct {
-		APIVersion string      `yaml:"apiVersion"`
-		Kind       string      `yaml:"kind"`
-		Default    string      `yaml:"default,omitempty"`
-		Trust      []trustFile `yaml:"trust,omitempty"`
-		Policies   []ruleFile  `yaml:"policies"`
-		Revoked    []Revoked   `yaml:"revoked,omitempty"`
+		APIVersion string           `yaml:"apiVersion"`
+		Kind       string           `yaml:"kind"`
+		Default    string           `yaml:"default,omitempty"`
+		Trust      []trustFile      `yaml:"trust,omitempty"`
+		Policies   []ruleFile       `yaml:"policies"`
+		Lists      []listSourceFile `yaml:"lists,omitempty"`
+		Revoked    []Revoked        `yaml:"revoked,omitempty"`
 	}
 	trustFile struct {
 		Name        string    `yaml:"name"`
@@ -150,6 +151,7 @@ type Policy struct {
 	Default Verdict // for packages that no rule is about
 	Trusts  []TrustSource
 	Rules   []Rule
+	Lists   []ListSource // of organisations, which must let a package be used
 	Revoked []Revoked
 	Hash    digest.Digest // of the file
 
@@ -184,6 +186,8 @@ func Parse(data []byte) (*Policy, error) {
 		return nil, bad("it has %d policies; the limit is %d", len(f.Policies), MaxRules)
 	case len(f.Trust) > MaxTrusts:
 		return nil, bad("it has %d trusts; the limit is %d", len(f.Trust), MaxTrusts)
+	case len(f.Lists) > MaxLists:
+		return nil, bad("it follows %d lists; the limit is %d", len(f.Lists), MaxLists)
 	case len(f.Revoked) > MaxRevoked:
 		return nil, bad("it revokes %d things; the limit is %d", len(f.Revoked), MaxRevoked)
 	}
@@ -223,6 +227,16 @@ func Parse(data []byte) (*Policy, error) {
 			return nil, err
 		}
 		p.Rules = append(p.Rules, rule)
+	}
+	for _, f := range f.Lists {
+		src, err := p.list(f)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := p.ListOf(src.Namespace); twice {
+			return nil, bad("the list of @%s is there twice", src.Namespace)
+		}
+		p.Lists = append(p.Lists, src)
 	}
 	return p, p.checkPatterns()
 }

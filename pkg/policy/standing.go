@@ -95,7 +95,12 @@ func (p *Policy) CheckNamespace(namespace string, known []TrustSource) error {
 			}
 		}
 	}
-	if !asks && len(p.Revoked) == 0 {
+	for _, l := range p.Lists {
+		if l.Namespace != namespace {
+			return bad("it names who may sign the list of @%s, and is of @%s", l.Namespace, namespace)
+		}
+	}
+	if !asks && len(p.Revoked)+len(p.Lists) == 0 {
 		return bad("it asks for nothing: anybody would do").Fix("take the policy away if the packages need no signature: clyde policy unset @%s", namespace)
 	}
 	for _, t := range p.Trusts {

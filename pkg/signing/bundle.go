@@ -70,8 +70,8 @@ type statement struct {
 }
 
 type statementSubject struct {
-	name   string
-	digest map[string]string
+	Name   string            `json:"name,omitempty"`
+	Digest map[string]string `json:"digest"`
 }
 
 // parseStatement reads the signed statement of b, as sigstore-go will read it
@@ -113,7 +113,7 @@ func firstSubject(b *protobundle.Bundle) (artifact, error) {
 		return artifact{}, err
 	}
 	for _, x := range s.subjects {
-		if h := x.digest[string(digest.SHA256)]; h != "" {
+		if h := x.Digest[string(digest.SHA256)]; h != "" {
 			sum, err := hexBytes(digest.NewDigestFromEncoded(digest.SHA256, h))
 			return artifact{algorithm: string(digest.SHA256), sum: sum}, err
 		}
@@ -128,20 +128,20 @@ func (s *statement) check(sub Subject) (name string, err error) {
 	exact, over := sub.PURL(), false
 	err = errors.New("it is over another manifest")
 	for _, x := range s.subjects {
-		if x.digest[string(sub.Digest.Algorithm())] != sub.Digest.Encoded() {
+		if x.Digest[string(sub.Digest.Algorithm())] != sub.Digest.Encoded() {
 			continue
 		}
-		wrong := sub.namedBy(x.name)
+		wrong := sub.namedBy(x.Name)
 		switch {
-		case wrong == nil && x.name == exact:
-			return x.name, nil
+		case wrong == nil && x.Name == exact:
+			return x.Name, nil
 		case wrong == nil && err != nil, !over:
-			name, err = x.name, wrong
+			name, err = x.Name, wrong
 		}
 		over = true
 	}
 	if !over && len(s.subjects) > 0 {
-		name = s.subjects[0].name
+		name = s.subjects[0].Name
 	}
 	return name, err
 }

@@ -241,20 +241,21 @@ func existing(ctx context.Context, src Source, signer Signer, sub Subject) (map[
 
 // newStatement is what a bundle signs: these digests are these packages.
 func newStatement(subs []Subject, predicateType string, predicate json.RawMessage) ([]byte, error) {
-	type subject struct {
-		Name   string            `json:"name,omitempty"`
-		Digest map[string]string `json:"digest"`
-	}
-	var list []subject
+	var list []statementSubject
 	for _, sub := range subs {
-		list = append(list, subject{sub.PURL(), map[string]string{sub.Digest.Algorithm().String(): sub.Digest.Encoded()}})
+		list = append(list, statementSubject{sub.PURL(), map[string]string{sub.Digest.Algorithm().String(): sub.Digest.Encoded()}})
 	}
+	return encodeStatement(list, predicateType, predicate)
+}
+
+// encodeStatement writes an in-toto statement about subjects.
+func encodeStatement(subjects []statementSubject, predicateType string, predicate json.RawMessage) ([]byte, error) {
 	return json.Marshal(struct {
-		Type          string          `json:"_type"`
-		Subject       []subject       `json:"subject"`
-		PredicateType string          `json:"predicateType"`
-		Predicate     json.RawMessage `json:"predicate"`
-	}{"https://in-toto.io/Statement/v1", list, predicateType, predicate})
+		Type          string             `json:"_type"`
+		Subject       []statementSubject `json:"subject"`
+		PredicateType string             `json:"predicateType"`
+		Predicate     json.RawMessage    `json:"predicate"`
+	}{"https://in-toto.io/Statement/v1", subjects, predicateType, predicate})
 }
 
 // writeBundle signs a statement and stores the bundle as a referrer of each of

@@ -39,10 +39,12 @@ type Standing struct {
 	JSON     []byte // of policy.Standing; empty: nobody has looked
 }
 
-// SignedList is what an organisation says of packages, signed by it: our own.
+// SignedList is what an organisation says of packages, signed by it, for a
+// namespace that it owns: our own.
 type SignedList struct {
-	Org       string
-	Document  []byte
+	Namespace string
+	Version   int64  // of the document, or of the one that was taken away
+	Document  []byte // byte for byte as it was signed; empty: taken away
 	Signature []byte
 	By        string
 	At        time.Time
@@ -138,24 +140,32 @@ func (db *DB) Standing(ctx context.Context, repo, key string) (s Standing, err e
 	return s, err
 }
 
-// SignedList returns an organisation's list, or clyde.ErrNotFound.
-func (db *DB) SignedList(ctx context.Context, org string) (SignedList, error) {
-	return one(db.row(ctx, "SignedList", org), func(s scanner) (l SignedList, err error) {
+// SignedList returns a namespace's list, or clyde.ErrNotFound where there never
+// was one.
+func (db *DB) SignedList(ctx context.Context, namespace string) (SignedList, error) {
+	return one(db.row(ctx, "SignedList", namespace), func(s scanner) (l SignedList, err error) {
 		var at int64
-		err = s.Scan(&l.Org, &l.Document, &l.Signature, &l.By, &at)
+		err = s.Scan(&l.Namespace, &l.Version, &l.Document, &l.Signature, &l.By, &at)
 		l.At = fromMS(at)
 		return l, err
-	}, "the organisation %s has published no list", org)
+	}, "@%s has published no list", namespace)
 }
 
-// SetSignedList replaces an organisation's list, with an audit line; one
-// without a Document removes it.
-func (db *DB) SetSignedList(ctx context.Context, l SignedList, audit AuditEntry) (err error) {
-	defer clyde.Wrap(&err, "store.SetSignedList(%s)", l.Org)
+// SetSignedList replaces a namespace's list by one of a higher version, or, with
+// same, of the same, and writes an audit line. One that is there and newer is a
+// clyde.ErrConflict. Without a Document the list is taken away, and its version
+// remembered.
+func (db *DB) SetSignedList(ctx context.Context, l SignedList, same bool, audit AuditEntry) (err error) {
+	defer clyde.Wrap(&err, "store.SetSignedList(%s)", l.Namespace)
+	if l.Document == nil {
+		l.Document, l.Signature = []byte{}, []byte{}
+	}
+	may := 0
+	if same {
+		may = 1
+	}
 	return db.audited(ctx, audit, func(tx *tx) error {
-		if len(l.Document) == 0 {
-			return tx.exec("DropSignedList", l.Org)
-		}
-		return tx.exec("SetSignedList", l.Org, l.Document, l.Signature, l.By, ms(db.or(l.At)))
+		newer := clyde.Errorf(clyde.ErrConflict, "@%s has published a newer list", l.Namespace).WithCode("list_older")
+		return mustAffect(tx, newer, "SetSignedList", l.Namespace, l.Version, l.Document, l.Signature, l.By, ms(db.or(l.At)), may)
 	})
 }

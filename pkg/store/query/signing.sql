@@ -51,12 +51,11 @@ DELETE FROM release_standing WHERE repo = $1 AND version_key = $2;
 DELETE FROM release_standing;
 
 -- name: SignedList
-SELECT org, document, signature, actor, at_ms FROM signed_list WHERE org = $1;
+SELECT org, version, document, signature, actor, at_ms FROM signed_list WHERE org = $1;
 
 -- name: SetSignedList
-INSERT INTO signed_list (org, document, signature, actor, at_ms) VALUES ($1, $2, $3, $4, $5)
+-- A list is replaced by newer ones alone, and by itself; $7 is 1 for that.
+INSERT INTO signed_list (org, version, document, signature, actor, at_ms) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (org) DO UPDATE
-SET document = excluded.document, signature = excluded.signature, actor = excluded.actor, at_ms = excluded.at_ms;
-
--- name: DropSignedList
-DELETE FROM signed_list WHERE org = $1;
+SET version = excluded.version, document = excluded.document, signature = excluded.signature, actor = excluded.actor, at_ms = excluded.at_ms
+WHERE signed_list.version < excluded.version OR signed_list.version = excluded.version AND $7 = 1;
