@@ -68,7 +68,7 @@ func (a *app) list(ctx context.Context, f policyFlags, p *policy.Policy, from po
 	case errors.Is(err, clyde.ErrNotFound):
 		// Whoever keeps the list could leave it out as well.
 		return nil, clyde.Errorf(clyde.ErrUnavailable, "the policy follows the list of @%s, and the registry has none", from.Namespace).WithCode("list_missing").
-			Fix("its owners publish it: clyde policy set-list @%s FILE", from.Namespace).Fix("or take it out of the policy's lists").Because(err)
+			Fix("its owners publish it: clyde policy set-list @%s FILE", from.Namespace).Fix("or take it out of the policy's lists")
 	case err != nil && (errors.Is(err, clyde.ErrUnavailable) || errors.Is(err, clyde.ErrRateLimited)):
 		kept, kerr := readKept(path)
 		if kerr != nil {

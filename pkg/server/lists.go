@@ -45,6 +45,11 @@ func (s policies) SetPackageList(ctx context.Context, by account.Principal, name
 		return fail(err)
 	}
 	l, err := s.checkList(ctx, namespace, document, signature)
+	if e := clyde.AsError(err); e != nil && (e.Kind == clyde.ErrUnverified || e.Code == "list_expired") {
+		// To whoever checks a list it means that it cannot be relied on; whoever
+		// sends one has sent a wrong one.
+		err = clyde.Errorf(clyde.ErrInvalid, "%s", e.Msg).WithCode(e.Code)
+	}
 	if err != nil {
 		return fail(err)
 	}
