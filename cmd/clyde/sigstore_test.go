@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,7 +39,7 @@ func TestSigstoreScript(t *testing.T) {
 	p := scriptParams("sigstore")
 	stacks := stacks{tools: tools}
 	p.Cmds["sigstack"], p.Cmds["unstack"], p.Cmds["unjob"], p.Cmds["template"] = stacks.start, stacks.stop, scriptUnjob, scriptTemplate
-	p.Cmds["asked"], p.Cmds["manybuilds"] = stacks.asked, scriptManyBuilds
+	p.Cmds["asked"], p.Cmds["manybuilds"], p.Cmds["commands"] = stacks.asked, scriptManyBuilds, scriptCommands
 	testscript.Run(t, p)
 }
 
@@ -50,6 +54,27 @@ func (s *stacks) asked(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("the runner was asked for %d tokens; want %s", now-was, args)
 	}
 	ts.Setenv("ASKED", strconv.Itoa(now))
+}
+
+// shownCommands are the commands on a page.
+var shownCommands = regexp.MustCompile(`(?s)<pre tabindex="0"><code>(.*?)</code></pre>`)
+
+// scriptCommands is "commands PATH OUT": it writes the commands that a page of
+// the registry prints for people, word for word, as a shell script that stops at
+// the first that fails.
+func scriptCommands(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: commands PATH OUT")
+	}
+	res, err := http.Get(ts.Getenv("CLYDE_REGISTRY") + args[0]) //nolint:noctx // the script has no context
+	ts.Check(err)
+	body, err := io.ReadAll(res.Body)
+	ts.Check(errors.Join(err, res.Body.Close()))
+	text := "set -eux\n"
+	for _, m := range shownCommands.FindAllSubmatch(body, -1) {
+		text += html.UnescapeString(string(m[1])) + "\n"
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }
 
 // scriptManyBuilds is "manybuilds REPO VERSION N": it attaches N builds of

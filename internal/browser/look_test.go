@@ -46,6 +46,7 @@ func (w *world) look(t *testing.T) {
 		{"search-filtered", "/search?q=&namespace=acme&language=cpp", nobody},
 		{"search-nothing", "/search?q=zzzzqqqq", nobody},
 		{"package", "/packages/acme/json", nobody},
+		{"package-security", "/packages/acme/json/security", nobody},
 		{"package-versions", "/packages/acme/json/versions", nobody},
 		{"package-dependencies", "/packages/acme/json/dependencies", nobody},
 		{"package-builds", "/packages/acme/strings/builds", nobody},

@@ -76,7 +76,7 @@ func TestListRefuses(t *testing.T) {
 	}{
 		{deny, "acme/zlib", "1.2.9", "", policy.DeniedByList},
 		{deny, "acme/zlib", "1.3.0", "", ""},
-		{deny, "acme/zlib", "", "", policy.DeniedByList},      // which version it is, nobody knows
+		{deny, "acme/zlib", "", "", policy.DeniedByList}, // which version it is, nobody knows
 		{deny, "acme/zlib", "1.3.0", bad, policy.DeniedByList},
 		{deny, "evil/fmt", "9.9.9", "", policy.DeniedByList},
 		{deny, "evil2/fmt", "9.9.9", "", ""},

@@ -141,21 +141,27 @@ func (s *Web) verifyCommands(h head, ref catalog.Ref, signed []signature) []inst
 		if x.Certificate == nil {
 			out = append(out, install{
 				Title: "With the key " + cutWords(x.Author.KeyName, x.Author.Key),
-				Note:  "Get the public key from its owner: who names it here could name another.",
+				Note:  "Get the public key from its owner: who names it here could name another. With cosign 3; version 2 wants --trusted-root FILE besides.",
 				Text:  "clyde verify " + spec + " --key cosign.pub\ncosign verify --key cosign.pub --insecure-ignore-tlog=true " + h.Release.Reference,
 			})
 			continue
 		}
 		who := " --certificate-identity " + quoted(x.Certificate.Subject) + " --certificate-oidc-issuer " + quoted(x.Certificate.Issuer)
-		get, root, note := "", "", "Whether it is the right identity is for you to say."
+		get, root, note := "", "", "Whether it is the right identity is for you to say. With cosign 3; version 2 wants --use-signed-timestamps besides."
 		if x.Trust != "" && !s.publicTrust(x.Trust) {
 			root = " --trusted-root trusted_root.json"
 			get = "curl -fLo trusted_root.json " + s.o.PublicURL + "/api/v1/trust-roots/" + url.PathEscape(x.Trust) + "\n"
 			note += " The trusted root is that of a private sigstore: better have it from its operator."
 		}
+		clyde, unlogged := "clyde verify "+spec+who+root+"\n", ""
+		if len(x.Logs) == 0 {
+			// clyde asks for a log, unless a policy says otherwise.
+			clyde, unlogged = "", " --insecure-ignore-tlog=true --use-signed-timestamps"
+			note += " It is in no transparency log, which clyde accepts under a policy with transparencyLog: 0 alone."
+		}
 		out = append(out, install{
 			Title: "By " + x.Author.Words, Note: note,
-			Text: get + "clyde verify " + spec + who + root + "\ncosign verify" + who + root + " " + h.Release.Reference,
+			Text: get + clyde + "cosign verify" + who + root + unlogged + " " + h.Release.Reference,
 		})
 	}
 	return out
