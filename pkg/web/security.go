@@ -18,7 +18,7 @@ type securityPage struct {
 	head
 	Sigs         catalog.Signatures
 	Report       signing.Report
-	Signed       []signature // verified first
+	Signatures   []signature // verified first; the layout has a Signed of its own
 	Attestations []signature
 	Commands     []install
 	Checked      time.Time
@@ -32,6 +32,7 @@ type signature struct {
 	Entries   []logEntry
 	Raw       string            // address of its bytes
 	Says      *signing.Attested // of a verified attestation
+	Above     bool              // who it is by is told with a signature above it
 }
 
 // logEntry is where a transparency log holds it.
@@ -71,7 +72,7 @@ func (s *Web) security(w http.ResponseWriter, r request) error {
 		for _, list := range []struct {
 			from []signing.SignatureResult
 			to   *[]signature
-		}{{p.Report.Signatures, &p.Signed}, {p.Report.Attestations, &p.Attestations}} {
+		}{{p.Report.Signatures, &p.Signatures}, {p.Report.Attestations, &p.Attestations}} {
 			for _, res := range list.from {
 				if (res.State == signing.StateVerified) == verified {
 					*list.to = append(*list.to, shownSignature(res, at, says[res.Manifest.String()+res.Layer.String()]))
@@ -79,7 +80,14 @@ func (s *Web) security(w http.ResponseWriter, r request) error {
 			}
 		}
 	}
-	p.Commands = s.verifyCommands(h, ref, p.Signed)
+	told := map[string]bool{}
+	for _, x := range p.Signatures {
+		told[x.Author.Who] = x.Author.Who != ""
+	}
+	for i := range p.Attestations {
+		p.Attestations[i].Above = told[p.Attestations[i].Author.Who]
+	}
+	p.Commands = s.verifyCommands(h, ref, p.Signatures)
 	return s.render(w, r, http.StatusOK, "security.html", p)
 }
 
