@@ -239,8 +239,16 @@ func (a *Accounts) apply(ctx context.Context, o store.Org, c Change, askedBy int
 		return a.db.SetMember(ctx, o.ID, c.Account, string(c.Role), e)
 	case "org.switches":
 		e.Before, e.After = asJSON(o.Switches), asJSON(c.Switches)
+		was := o.SignedOnly
 		o.Switches = *c.Switches
-		return a.db.SaveOrg(ctx, o, e)
+		if err := a.db.SaveOrg(ctx, o, e); err != nil || o.SignedOnly == was || a.signed == nil {
+			return err
+		}
+		list, err := a.OrgNamespaces(ctx, o)
+		for _, n := range list {
+			err = errors.Join(err, a.signed(ctx, n.Name))
+		}
+		return err
 	case "transfer.ask":
 		e.Resource = "@" + c.Pattern
 		return a.db.AddTransfer(ctx, store.Transfer{

@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -118,6 +119,20 @@ func TestOrganisation(t *testing.T) {
 	zlib := account.Resource{Repo: "acme/zlib"}
 	ok(t, account.Authorize(bob, account.Publish, zlib))
 	refused(t, "creating as a publisher", account.Authorize(bob, account.PublishNew, zlib), "grant_missing")
+	// Whoever looks at signatures is told when they come to be asked for, or no
+	// longer, and of nothing else.
+	var told []string
+	w.OnSignedOnly(func(_ context.Context, namespace string) error {
+		told = append(told, namespace)
+		return nil
+	})
+	for i, signed := range []bool{true, true, false} {
+		_, err = w.SetSwitches(ctx, ada, "acme", store.Switches{Creators: "maintainer", SignedOnly: signed})
+		ok(t, err)
+		if want := []int{1, 1, 2}[i]; len(told) != want || told[0] != "acme" {
+			t.Errorf("after %d changes %v were looked at again; want acme, %d times", i+1, told, want)
+		}
+	}
 	_, err = w.SetSwitches(ctx, ada, "acme", store.Switches{Creators: "publisher", TrustedOnly: true, TwoPerson: true})
 	ok(t, err)
 	bob = w.who(t, bs)

@@ -86,6 +86,7 @@ type Accounts struct {
 	admit   Admission       // set before anybody signs in
 	hashing chan struct{}   // one place for each password hashed at a time
 	hashed  func(ctx context.Context, what string)
+	signed  func(ctx context.Context, namespace string) error
 }
 
 // New returns Accounts over db; now nil means time.Now.
@@ -103,6 +104,10 @@ func New(db Store, now func() time.Time) *Accounts {
 // the secrets of sessions and devices, or "password". Tests count with it that
 // two answers cost the same. Call it before anybody signs in.
 func (a *Accounts) OnHash(f func(ctx context.Context, what string)) { a.hashed = f }
+
+// OnSignedOnly has f told of each namespace whose organisation changes whether
+// its packages must be signed, once that is stored. Call it before anybody does.
+func (a *Accounts) OnSignedOnly(f func(ctx context.Context, namespace string) error) { a.signed = f }
 
 // hashOf is hashToken of what a caller sent.
 func (a *Accounts) hashOf(ctx context.Context, secret string) []byte {

@@ -208,9 +208,10 @@ func TestPolicyModes(t *testing.T) {
 	}
 }
 
-// Signatures are read again when something they depend on is another, and not
-// otherwise.
-func TestVerifiedOnce(t *testing.T) {
+// Trap 15: what signatures amount to is kept, by the manifest, the signatures,
+// who may make them, the policy and the trusted roots. They are read again when
+// one of those is another, never otherwise, and in no request.
+func TestTrapVerifiedOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ingest.AcceptPackages)
 	ours := w.signer()

@@ -186,6 +186,7 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 		return nil, err
 	}
 	p.Ingest = &ingest.Ingest{DB: p.DB, Source: p.Registry, Content: p.Content, Engine: p.Engine, Trusts: p.Trusts, Log: o.Log, Now: o.Now}
+	p.Accounts.OnSignedOnly(func(ctx context.Context, namespace string) error { return p.Ingest.ReverifyNamespace(ctx, namespace) })
 	if p.Upstreams, err = newUpstreams(cfg); err != nil {
 		return nil, err
 	}

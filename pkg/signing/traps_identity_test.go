@@ -2,6 +2,7 @@ package signing
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
+	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/testing/ca"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -157,6 +159,67 @@ func TestTrapNoLog(t *testing.T) {
 	b.VerificationMaterial.TlogEntries = certified(t, vs, alice).VerificationMaterial.TlogEntries
 	if res := state(t, b, identities(tr, 1, who)); res.State == StateVerified {
 		t.Error("the log entry of another signature counts")
+	}
+}
+
+// Trap 14: whoever watches a log for what is signed in their name must be able to
+// tell which entries the registry knows: what is verified says in which log it is,
+// under which number.
+func TestTrapLogEntriesAreTold(t *testing.T) {
+	t.Parallel()
+	vs, tr := virtual(t)
+	b := certified(t, vs, alice)
+	res := state(t, b, identities(tr, 1, Identity{Issuer: testIssuer, Subject: alice}))
+	entry := b.GetVerificationMaterial().GetTlogEntries()[0]
+	if len(res.Logs) != 1 || res.Logs[0].Index != entry.GetLogIndex() || res.Logs[0].Log != hex.EncodeToString(entry.GetLogId().GetKeyId()) {
+		t.Errorf("logs = %+v; want entry %d of %x", res.Logs, entry.GetLogIndex(), entry.GetLogId().GetKeyId())
+	}
+	// And so does what is verified to be by somebody who does not count: that is
+	// what they would be told of.
+	res = state(t, b, identities(tr, 1, Identity{Issuer: testIssuer, Subject: "bob@example.com"}))
+	if res.State == StateVerified || len(res.Logs) != 1 || res.Logs[0].Index != entry.GetLogIndex() {
+		t.Errorf("by another: %+v; want the entry all the same", res.Logs)
+	}
+}
+
+// A sigstore that replaced its authority, its log (a new shard) and its
+// timestamps keeps the old ones in its trusted root: what was signed before the
+// change and after it counts, and under either root alone only its own.
+func TestRootRotationAndLogShards(t *testing.T) {
+	t.Parallel()
+	oldStore, old := virtual(t)
+	newStore, fresh := virtual(t)
+	both := &Trust{Name: "both", Hash: digest.FromString("both"), material: root.TrustedMaterialCollection{newStore, oldStore}}
+	who := Identity{Issuer: testIssuer, Subject: alice}
+	before, after := certified(t, oldStore, alice), certified(t, newStore, alice)
+	for _, tt := range []struct {
+		what  string
+		b     *protobundle.Bundle
+		trust *Trust
+		want  State
+	}{
+		{"before, by both", before, both, StateVerified},
+		{"after, by both", after, both, StateVerified},
+		{"before, by the old", before, old, StateVerified},
+		{"after, by the old", after, old, StateUntrusted},
+		{"before, by the new", before, fresh, StateUntrusted},
+		{"after, by the new", after, fresh, StateVerified},
+	} {
+		res := state(t, tt.b, identities(tt.trust, 1, who))
+		if res.State != tt.want || tt.want == StateVerified && len(res.Logs) != 1 {
+			t.Errorf("%s: %s, %+v, %s; want %s", tt.what, res.State, res.Logs, res.Reason, tt.want)
+		}
+	}
+	// An entry of one shard does not stand for one of the other.
+	mixed := certified(t, newStore, alice)
+	mixed.VerificationMaterial.TlogEntries = before.GetVerificationMaterial().GetTlogEntries()
+	if res := state(t, mixed, identities(both, 1, who)); res.State == StateVerified {
+		t.Error("a signature counts by an entry of another in the old shard")
+	}
+	// Two shards are two logs: who asks for two has them only with an entry in each.
+	two := identities(both, 2, who)
+	if res := state(t, after, two); res.State == StateVerified {
+		t.Error("one entry is two")
 	}
 }
 
