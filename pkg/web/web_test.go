@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
@@ -30,6 +31,7 @@ func newSite(t testing.TB, s web.Catalog) http.Handler {
 	t.Helper()
 	w, err := web.New(web.Options{
 		Catalog: s, PublicURL: "http://localhost:8080", Host: "localhost:8080", Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }, // three days after what is on the shelf
 		Auth: func(r *http.Request) (account.Principal, error) {
 			switch r.Header.Get("Authorization") {
 			case "":
