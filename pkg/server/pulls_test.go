@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/registry"
 	"github.com/clydepm/clyde-registry/pkg/store"
@@ -12,7 +13,10 @@ import (
 // What comes through the door is classed, and addresses count as subscribers.
 func TestPulled(t *testing.T) {
 	t.Parallel()
-	s := start(t, testConfig(t), Options{})
+	// Who pulls twice in a day counts once: all of this is at one noon.
+	began := time.Now()
+	noon := began.UTC().Truncate(24 * time.Hour).Add(12 * time.Hour)
+	s := start(t, testConfig(t), Options{Now: func() time.Time { return noon.Add(time.Since(began)) }})
 	ctx := t.Context()
 	const repo, digest = "acme/zlib", "sha256:aa"
 	err := s.DB.SaveRelease(ctx, store.Package{Repo: repo, Latest: "1.0.0"},
