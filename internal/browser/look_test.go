@@ -64,6 +64,8 @@ func (w *world) look(t *testing.T) {
 		{"package-empty", "/packages/ada/tiny", nobody},
 		{"candidates", "/packages/json", nobody},
 		{"namespace", "/namespaces/acme", nobody},
+		{"person", "/people/ada", nobody},
+		{"organisation-public", "/organisations/acme", nobody},
 		{"browse", "/browse", nobody},
 		{"about", "/about", nobody},
 		{"api", "/api", nobody},

@@ -50,8 +50,11 @@ type (
 	Key = store.Key
 )
 
-// OwnerOrg is the kind of an owner that is an organisation.
-const OwnerOrg = store.OwnerOrg
+// Kinds of owners: a person, and an organisation.
+const (
+	OwnerAccount = store.OwnerAccount
+	OwnerOrg     = store.OwnerOrg
+)
 
 // States of a report.
 const (

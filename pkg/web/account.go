@@ -19,6 +19,8 @@ func (s *Web) accountRoutes() {
 		return
 	}
 	for pattern, h := range map[string]handler{
+		"/people/{login}":            s.person,
+		"/organisations/{org}":       s.organisation,
 		"/login":                     s.login,
 		"/login/{provider}/callback": s.callback,
 		"/device":                    s.own(s.device),
@@ -48,20 +50,20 @@ func (s *Web) accountRoutes() {
 		"/account/sessions/end-others": s.own(s.endOthers),
 		"/account/tokens":              s.own(s.createToken),
 		"/account/namespaces/vouch":    s.own(s.vouch),
-		"/account/namespaces/claim":    s.own(s.claim),
-		"/account/namespaces/request":  s.own(s.requestName),
-		"/account/invitations/{id}":    s.own(s.answerInvitation),
-		"/account/transfers/{id}":      s.own(s.answerTransfer),
-		"/orgs":                        s.own(s.createOrg),
+		"/account/namespaces/claim":    s.own(again("claim", s.namespaces, s.claim)),
+		"/account/namespaces/request":  s.own(again("request", s.namespaces, s.requestName)),
+		"/account/invitations/{id}":    s.own(again("invitation", s.namespaces, s.answerInvitation)),
+		"/account/transfers/{id}":      s.own(again("transfer", s.namespaces, s.answerTransfer)),
+		"/orgs":                        s.own(again("org", s.namespaces, s.createOrg)),
 		"/account/tokens/{id}/revoke":  s.own(s.revokeToken),
 	} {
 		s.mux.Handle("POST "+pattern, s.form(h))
 	}
 	for name, do := range s.orgForms() {
-		s.mux.Handle("POST /orgs/{org}/"+name, s.form(s.own(s.orgForm(name, do))))
+		s.mux.Handle("POST /orgs/{org}/"+name, s.form(s.own(again(name, s.org, s.orgForm(name, do)))))
 	}
 	for name, f := range s.adminForms() {
-		s.mux.Handle("POST /admin/"+name, s.form(s.adminForm(f)))
+		s.mux.Handle("POST /admin/"+name, s.form(s.adminForm(name, f)))
 	}
 	s.settingsRoutes()
 	if s.o.Moderator != nil {
@@ -131,6 +133,7 @@ var notices = map[string]string{
 // mine is what every page of somebody's own needs.
 type mine struct {
 	base
+	formState
 	Tab    string
 	Login  string
 	Admin  bool
@@ -142,6 +145,9 @@ type mine struct {
 func (s *Web) mine(r request, tab, title string) mine {
 	m := mine{base: s.base(r, title), Tab: tab, Login: r.who.Login, Admin: r.who.Admin, Judge: s.o.Moderator != nil, Notice: notices[r.URL.Query().Get("done")]}
 	m.NoRobo = true
+	if r.bad != nil {
+		m.formState = r.bad.formState
+	}
 	m.Recent = account.RequireRecent(r.who, s.o.Now(), "") == nil
 	return m
 }

@@ -75,7 +75,8 @@ func (s *Web) adminReports(w http.ResponseWriter, r request) (err error) {
 
 // adminForm is what one form of administration does.
 type adminForm struct {
-	back string // the page that it is on
+	back string  // the page that it is on
+	page handler // which shows it
 	do   func(r request) error
 }
 
@@ -83,28 +84,28 @@ type adminForm struct {
 func (s *Web) adminForms() map[string]adminForm {
 	a := s.o.Accounts
 	forms := map[string]adminForm{
-		"decide": {"/admin", func(r request) error {
+		"decide": {"/admin", s.adminRequests, func(r request) error {
 			return a.DecideRequest(r.Context(), r.who, r.PostFormValue("id"), r.PostFormValue("answer") == "grant", r.PostFormValue("why"))
 		}},
-		"suspend": {"/admin/accounts", func(r request) error {
+		"suspend": {"/admin/accounts", s.adminAccounts, func(r request) error {
 			return a.Suspend(r.Context(), r.who, r.PostFormValue("login"), r.PostFormValue("why"))
 		}},
-		"unsuspend": {"/admin/accounts", func(r request) error { return a.Unsuspend(r.Context(), r.who, r.PostFormValue("login")) }},
-		"promote": {"/admin/accounts", func(r request) error {
+		"unsuspend": {"/admin/accounts", s.adminAccounts, func(r request) error { return a.Unsuspend(r.Context(), r.who, r.PostFormValue("login")) }},
+		"promote": {"/admin/accounts", s.adminAccounts, func(r request) error {
 			return a.SetAdmin(r.Context(), r.who, r.PostFormValue("login"), r.PostFormValue("admin") == "true")
 		}},
-		"create": {"/admin/accounts", func(r request) error {
+		"create": {"/admin/accounts", s.adminAccounts, func(r request) error {
 			f := r.PostForm
 			_, err := a.CreateAccount(r.Context(), r.who, f.Get("login"), f.Get("name"), f.Get("password"), f.Has("admin"))
 			return err
 		}},
-		"reserve": {"/admin/names", func(r request) error {
+		"reserve": {"/admin/names", s.adminNames, func(r request) error {
 			return a.ReserveName(r.Context(), r.who, r.PostFormValue("name"), r.PostFormValue("why"))
 		}},
-		"release": {"/admin/names", func(r request) error { return a.ReleaseName(r.Context(), r.who, r.PostFormValue("name")) }},
+		"release": {"/admin/names", s.adminNames, func(r request) error { return a.ReleaseName(r.Context(), r.who, r.PostFormValue("name")) }},
 	}
 	if s.o.Moderator != nil {
-		forms["report"] = adminForm{"/admin/reports", func(r request) error {
+		forms["report"] = adminForm{"/admin/reports", s.adminReports, func(r request) error {
 			_, err := s.o.Moderator.CloseReport(r.Context(), r.who, r.PostFormValue("id"), r.PostFormValue("decision"))
 			return err
 		}}
@@ -114,8 +115,8 @@ func (s *Web) adminForms() map[string]adminForm {
 
 // adminForm adapts what a form of administration does. All of them need a
 // recent sign in.
-func (s *Web) adminForm(f adminForm) handler {
-	return s.administrator(func(w http.ResponseWriter, r request) error {
+func (s *Web) adminForm(name string, f adminForm) handler {
+	return s.administrator(again(name, f.page, func(w http.ResponseWriter, r request) error {
 		if err := account.RequireRecent(r.who, s.o.Now(), "administration"); err != nil {
 			return err
 		}
@@ -123,7 +124,7 @@ func (s *Web) adminForm(f adminForm) handler {
 			return err
 		}
 		return seeOther(w, r, f.back+"?done=saved")
-	})
+	}))
 }
 
 // number reads a position in a list; "" is 0.

@@ -291,3 +291,61 @@ func codeOf(err error) string {
 	}
 	return ""
 }
+
+// What a form could not do is said on its page, with what was typed.
+func TestFormsShownAgain(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	ada, boss := w.person("ada", false), w.person("boss", true)
+	ada.want("/orgs", url.Values{"name": {"acme"}}, "/orgs/acme?done=saved")
+	for _, tt := range []struct {
+		by         *browser
+		path       string
+		form       url.Values
+		status     int
+		want, also string
+	}{
+		{ada, "/orgs/acme/invite", url.Values{"login": {"no\"body"}, "role": {"maintainer"}}, 404, `<input name="login" value="no&#34;body"`, "<option selected>maintainer"},
+		{ada, "/orgs/acme/teams", url.Values{"team": {"Not A Team"}}, 422, `<input name="team" value="Not A Team"`, "<h1>acme"},
+		{ada, "/account/namespaces/request", url.Values{"name": {"BAD NAME"}, "why": {"<because>"}}, 422, `value="BAD NAME"`, "&lt;because&gt;</textarea>"},
+		{ada, "/orgs", url.Values{"name": {"acme"}, "display": {"Again"}}, 409, `value="Again"`, `role="alert"`},
+		{boss, "/admin/reserve", url.Values{"name": {"B A D"}, "why": {"no reason"}}, 422, `value="B A D"`, `value="no reason"`},
+		{boss, "/admin/create", url.Values{"login": {"ada"}, "name": {"Another"}, "password": {"correct horse battery"}}, 409, `value="Another"`, `role="alert"`},
+	} {
+		p := tt.by.post(tt.path, tt.form)
+		if p.status != tt.status || !strings.Contains(p.body, tt.want) || !strings.Contains(p.body, tt.also) || !strings.Contains(p.body, `role="alert"`) {
+			t.Errorf("POST %s = %d; want %d, %s and %s\n%s", tt.path, p.status, tt.status, tt.want, tt.also, p.body)
+		}
+		if strings.Contains(p.body, "correct horse") {
+			t.Errorf("POST %s shows a password", tt.path)
+		}
+	}
+}
+
+// The page of who owns namespaces is for everybody; of who owns none there is none.
+func TestOwnerPages(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	ada, eve := w.person("ada", false), w.person("eve", false)
+	ada.want("/orgs", url.Values{"name": {"acme"}, "display": {"Acme <Inc>"}}, "/orgs/acme?done=saved")
+	for _, path := range []string{"/people/ada", "/people/eve", "/people/none", "/organisations/acme", "/organisations/none"} {
+		if p := eve.get(path); p.status != 404 || !strings.Contains(p.body, "owns a namespace here") {
+			t.Errorf("GET %s, who owns nothing: %d", path, p.status)
+		}
+	}
+	for _, n := range []struct{ name, kind, to string }{{"acme-ns", account.OwnerOrg, "acme"}, {"ada-ns", account.OwnerAccount, "ada"}} {
+		if err := w.accounts.GiveNamespace(t.Context(), system, n.name, n.kind, n.to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]string{"/people/ada": `href="/namespaces/ada-ns"`, "/organisations/acme": "Acme &lt;Inc&gt;", "/namespaces/ada-ns": `href="/people/ada"`, "/namespaces/acme-ns": `href="/organisations/acme"`} {
+		p := eve.get(path)
+		if p.status != 200 || !strings.Contains(p.body, want) || strings.Contains(p.body, "Members and rules") {
+			t.Errorf("GET %s = %d; want %s\n%s", path, p.status, want, p.body)
+		}
+		checkPage(t, path, p.body)
+	}
+	if p := ada.get("/organisations/acme"); !strings.Contains(p.body, `href="/orgs/acme">Members and rules`) {
+		t.Error("who belongs to it is not led to its members")
+	}
+}

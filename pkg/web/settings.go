@@ -98,14 +98,8 @@ func (s *Web) settingsForm(at string, f settingsForm) func(http.ResponseWriter, 
 			}
 		}
 		done, err := f.do(r, p)
-		if e := clyde.AsError(err); e != nil && e.Code != "sign_in_again" {
-			status := http.StatusUnprocessableEntity
-			for _, k := range statuses {
-				if errors.Is(e.Kind, k.kind) && k.kind != clyde.ErrInvalid {
-					status = k.status
-				}
-			}
-			return s.problem(w, r, p, status, formState{at, e.Msg, e.Fixes, r.PostForm})
+		if bad := wrong(at, r, err); bad != nil {
+			return s.problem(w, r, p, bad.status, bad.formState)
 		}
 		if err != nil {
 			return err
@@ -120,6 +114,51 @@ type formState struct {
 	Problem string
 	Fixes   []string
 	Form    url.Values // as it was sent
+}
+
+// Typed is what was typed into a field of a form that is shown again; "" of any
+// other form.
+func (f formState) Typed(at, field string) string {
+	if f.At != at {
+		return ""
+	}
+	return f.Form.Get(field)
+}
+
+// badForm is a form that could not be carried out, and what its page is
+// answered with.
+type badForm struct {
+	formState
+	status int
+}
+
+// wrong returns what is wrong with a form, from what it was answered with: nil
+// where that is no error, is not for people, or asks for signing in again.
+func wrong(at string, r request, err error) *badForm {
+	e := clyde.AsError(err)
+	if e == nil || e.Code == "sign_in_again" {
+		return nil
+	}
+	bad := &badForm{formState{at, e.Msg, e.Fixes, r.PostForm}, http.StatusUnprocessableEntity}
+	for _, k := range statuses {
+		if errors.Is(e.Kind, k.kind) && k.kind != clyde.ErrInvalid {
+			bad.status = k.status
+		}
+	}
+	return bad
+}
+
+// again adapts what a form does: where it cannot be carried out, the page that
+// it is on is shown again, with what is wrong and what was typed. Who may not
+// see that page gets its error.
+func again(at string, page, do handler) handler {
+	return func(w http.ResponseWriter, r request) error {
+		err := do(w, r)
+		if r.bad = wrong(at, r, err); r.bad != nil {
+			return page(w, r)
+		}
+		return err
+	}
 }
 
 // problem shows the settings again, with what was wrong beside the form.

@@ -81,21 +81,21 @@ func (s *Web) parse() (map[string]*template.Template, error) {
 
 func (s *Web) funcs() template.FuncMap {
 	return template.FuncMap{
-		"asset":   func(name string) string { return s.assets[name].url },
-		"bytes":   size,
-		"count":   count,
-		"date":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
-		"when":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
-		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"ago":     func(t time.Time) template.HTML { return ago(t, s.o.Now()) },
-		"url":     packageURL,
-		"web":     webURL,
-		"label":   webLabel,
-		"mark":    mark,
-		"short":   short,
-		"signer":  signer,
-		"agent":   agent,
-		"unified": unified, "split": split,
+		"asset":  func(name string) string { return s.assets[name].url },
+		"bytes":  size,
+		"count":  count,
+		"date":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"when":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
+		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"ago":    func(t time.Time) template.HTML { return ago(t, s.o.Now()) },
+		"url":    packageURL,
+		"web":    webURL,
+		"label":  webLabel,
+		"mark":   mark,
+		"short":  short,
+		"signer": signer,
+		"agent":  agent,
+		"owner":  ownerURL, "unified": unified, "split": split,
 		"title": func(v string) string { // of an issuer, as it writes itself
 			if t, ok := map[string]string{"github": "GitHub", "gitlab": "GitLab"}[v]; ok {
 				return t

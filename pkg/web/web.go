@@ -213,6 +213,7 @@ func (s *Web) Handler() http.Handler {
 type request struct {
 	*http.Request
 	who account.Principal
+	bad *badForm // set where the page of a form is shown again
 }
 
 // handler is a page. What it returns is shown as an error page.
@@ -223,7 +224,7 @@ func (s *Web) page(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "Authorization, Cookie, Accept, Accept-Encoding")
 		who, err := s.who(r)
-		req := request{r, who}
+		req := request{Request: r, who: who}
 		if err == nil {
 			err = h(w, req)
 		}
@@ -245,6 +246,9 @@ func cacheControl(p account.Principal) string {
 // render writes page name with data, whole or not at all. It answers 304 to
 // whoever has the same page already.
 func (s *Web) render(w http.ResponseWriter, r request, status int, name string, data any) error {
+	if r.bad != nil && status == http.StatusOK {
+		status = r.bad.status
+	}
 	var b bytes.Buffer
 	if err := s.pages[name].ExecuteTemplate(&b, "layout", data); err != nil {
 		return fmt.Errorf("web: page %s: %w", name, err)
