@@ -24,7 +24,7 @@ REGISTRY   ?= http://127.0.0.1:8080
 TOKEN_FILE ?= data/admin-token
 DATA       ?= $(firstword $(wildcard ../shared/data/packages.jsonl) examples/packages.jsonl)
 
-.PHONY: help build run dev seed demo test test/clients test/toolchains test/postgres test/s3 test/browser screenshots test/axe test/sigstore test/all sigstore bench fmt lint verify tools clean
+.PHONY: help build run dev seed demo test test/clients test/toolchains test/postgres test/s3 test/deploy test/browser screenshots test/axe test/sigstore test/all sigstore bench fmt lint verify tools clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9/-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -82,11 +82,14 @@ test/toolchains: ## packages installed, built, linked and run with gcc, clang, C
 test/postgres: ## the same registry on Postgres, on private servers that initdb makes (needs postgresql)
 	CLYDE_TEST_POSTGRES=1 go test -count=1 -timeout 10m -run '^TestPostgres' ./pkg/store ./pkg/server ./cmd/clyde-registry
 
+test/deploy: ## deploy/ by the parsers of Kubernetes, kustomize, Compose, BuildKit, Prometheus and, where it is, systemd
+	go test -count=1 -tags deploy -modfile .ci/deploy/tools.mod ./.ci/deploy
+
 test/s3: ## blobs in a bucket of a real S3 server (builds it once; needs the network for that)
 	.ci/tool '$(CLYDE_TOOLS)' versitygw
 	CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -run '^TestS3' ./pkg/registry
 
-test/all: test/clients test/toolchains test/postgres test/s3 test/browser test/sigstore build ## what CI runs after make test
+test/all: test/clients test/toolchains test/postgres test/s3 test/deploy test/browser test/sigstore build ## what CI runs after make test
 	DEMO_EXIT=1 ./deploy/demo.sh
 
 bench: ## side by side with plain distribution; one line a figure

@@ -12,12 +12,22 @@ import (
 // Roles is every role a process may have.
 var Roles = []string{"registry", "api", "web", "indexer"}
 
-// SidecarRoles are those of a process that indexes registries which others run,
-// and has none of its own.
+// SidecarRoles are those of one process that indexes registries which others
+// run, and has none of its own.
 var SidecarRoles = []string{"api", "web", "indexer"}
 
 // HasRole reports whether the process has a role.
 func (c Config) HasRole(role string) bool { return slices.Contains(c.Roles, role) }
+
+// OnPostgres reports whether a database server keeps what we know, so that
+// roles may be given to several processes.
+func (c Config) OnPostgres() bool { return c.Database.URL != "" || c.Database.URLFile != "" }
+
+// HasRegistry reports whether there is a registry of our own: in this process,
+// or where the processes of the other roles share its packages.
+func (c Config) HasRegistry() bool {
+	return c.HasRole("registry") || c.OnPostgres() && c.Data.Shared != ""
+}
 
 // Config is the whole of clyde-registry's configuration file. Default returns
 // one that serves everything from one process.

@@ -169,10 +169,14 @@ func TestValidate(t *testing.T) {
 		edit func(*config.Config)
 		want string
 	}{
-		"unknown role":        {func(c *config.Config) { c.Roles = []string{"registry", "cook"} }, `roles: "cook" is none of`},
-		"role twice":          {func(c *config.Config) { c.Roles = []string{"registry", "api", "web", "web"} }, `roles: "web" is there twice`},
-		"split":               {func(c *config.Config) { c.Roles = []string{"registry", "api", "web"} }, "belong to one process"},
-		"no role":             {func(c *config.Config) { c.Roles = nil }, "belong to one process"},
+		"unknown role":     {func(c *config.Config) { c.Roles = []string{"registry", "cook"} }, `roles: "cook" is none of`},
+		"role twice":       {func(c *config.Config) { c.Roles = []string{"registry", "api", "web", "web"} }, `roles: "web" is there twice`},
+		"split":            {func(c *config.Config) { c.Roles = []string{"registry", "api", "web"} }, "belong to one process"},
+		"no role":          {func(c *config.Config) { c.Roles = nil }, "roles: is empty"},
+		"nothing to serve": {func(c *config.Config) { c.Roles, c.Database.URL = []string{"api", "web"}, "postgres://db/clyde" }, "roles: without the role registry"},
+		"split on Postgres": {func(c *config.Config) {
+			c.Roles, c.Database.URL, c.Data.Shared = []string{"api"}, "postgres://db/clyde", "/srv/clyde"
+		}, ""},
 		"no data.dir":         {func(c *config.Config) { c.Data.Dir = " " }, "data.dir"},
 		"no port":             {func(c *config.Config) { c.HTTP.Addr = "127.0.0.1" }, "http.addr"},
 		"empty port":          {func(c *config.Config) { c.HTTP.Addr = "127.0.0.1:" }, "http.addr"},

@@ -202,13 +202,16 @@ func (c Config) validateRoles(p *problems) {
 			p.add("roles: %q is there twice", r)
 		}
 	}
-	if len(*p) > before || len(c.Roles) == len(Roles) {
-		return
-	}
-	sidecar := len(c.Roles) == len(SidecarRoles) && !c.HasRole("registry")
 	switch {
-	case !sidecar:
-		p.add("roles: SQLite and the embedded search index belong to one process; give it all of %v, or %v beside registries of others", Roles, SidecarRoles)
+	case len(*p) > before || len(c.Roles) == len(Roles):
+	case len(c.Roles) == 0:
+		p.add("roles: is empty; give this process some of %v", Roles)
+	case c.OnPostgres():
+		if !c.HasRegistry() && len(c.Registries) == 0 {
+			p.add("roles: without the role registry, name under data.shared where another process keeps the packages, or under registries those that others run")
+		}
+	case len(c.Roles) != len(SidecarRoles) || c.HasRole("registry"):
+		p.add("roles: SQLite and the embedded search index belong to one process; give it all of %v, or %v beside registries of others, or set database.url", Roles, SidecarRoles)
 	case len(c.Registries) == 0:
 		p.add("registries: is empty; without the role registry, name the registries to index")
 	}
@@ -216,7 +219,7 @@ func (c Config) validateRoles(p *problems) {
 
 func (c Config) validateDatabase(p *problems) {
 	d := c.Database
-	file := d.URL == "" && d.URLFile == ""
+	file := !c.OnPostgres()
 	switch {
 	case d.URL != "" && d.URLFile != "":
 		p.add("database.url and database.url_file: give one")

@@ -335,6 +335,24 @@ func newAuditExport(a *app) *cobra.Command {
 	}
 }
 
+func newHealth(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "health", Short: "Ask the running server whether it is ready; status 1 where it is not", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.read()
+			if err != nil {
+				return err
+			}
+			if err := server.Health(cmd.Context(), cfg.Data.Dir); err != nil {
+				return err
+			}
+			return a.result(struct {
+				Status string `json:"status"`
+			}{"ready"}, "Ready.")
+		},
+	}
+}
+
 func newReconcile(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "reconcile", Short: "Look for what the catalogue missed in the registry", Args: exactly(0),

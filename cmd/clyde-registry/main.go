@@ -98,7 +98,7 @@ func newRoot(a *app) *cobra.Command {
 	f.StringVar(&a.addr, "addr", "", "listen on this host:port (http.addr)")
 	f.StringVar(&a.data, "data", "", "keep data in this directory (data.dir)")
 	f.BoolVar(&a.json, "json", false, "print JSON on standard output")
-	root.AddCommand(newServe(a), newToken(a), newAdmin(a), newKey(a), newAccess(a), newModerate(a), newInbox(a), newAudit(a),
+	root.AddCommand(newServe(a), newHealth(a), newToken(a), newAdmin(a), newKey(a), newAccess(a), newModerate(a), newInbox(a), newAudit(a),
 		newReconcile(a), newReindex(a), newGC(a), newScrub(a), newBackup(a), newRestore(a), newMigrate(a), newConfig(a), newVersion(a))
 	return root
 }

@@ -129,13 +129,10 @@ func YAML(repo, version string, more ...string) string {
 	return fmt.Sprintf("name: \"@%s\"\nversion: %q\ndescription: The %s library.\nlicense: MIT\n%s\n", repo, version, repo, strings.Join(more, "\n"))
 }
 
-// Push packs and pushes "acme/zlib" at a version to a repository of the registry,
-// "" for the one of its name, and returns its digest.
-func (s *Server) Push(t testing.TB, path, repo, version string, more ...string) digest.Digest {
+// Pack packs "acme/zlib" at a version; more are further lines of its package.yaml.
+// It is closed with the test.
+func Pack(t testing.TB, repo, version string, more ...string) *artifact.Packed {
 	t.Helper()
-	if path == "" {
-		path = repo
-	}
 	dir := t.TempDir()
 	_, base, _ := strings.Cut(repo, "/")
 	for name, text := range map[string]string{
@@ -154,7 +151,18 @@ func (s *Server) Push(t testing.TB, path, repo, version string, more ...string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = p.Close() }()
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// Push packs and pushes "acme/zlib" at a version to a repository of the registry,
+// "" for the one of its name, and returns its digest.
+func (s *Server) Push(t testing.TB, path, repo, version string, more ...string) digest.Digest {
+	t.Helper()
+	if path == "" {
+		path = repo
+	}
+	p := Pack(t, repo, version, more...)
 	if err := s.Client(t).Push(t.Context(), path, p, []string{version}, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/config"
 	"github.com/clydepm/clyde-registry/pkg/account"
+	"github.com/clydepm/clyde-registry/pkg/api"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/signing"
 	"github.com/clydepm/clyde-registry/pkg/store"
@@ -264,6 +265,7 @@ func (s *Server) adminHandler() http.Handler {
 		}
 		_ = json.NewEncoder(w).Encode(v)
 	})
+	mux.Handle("GET /readyz", s.handler)
 	return mux
 }
 
@@ -336,11 +338,42 @@ func Administer(ctx context.Context, cfg config.Config, name string, args, out a
 	return errors.Join(err, p.Close())
 }
 
-func askServer(ctx context.Context, dir string, c Command, out any) error {
-	hc := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+// socketClient asks the server whose data directory is dir through its socket.
+func socketClient(dir string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, socketName))
 	}}}
-	defer hc.CloseIdleConnections()
+}
+
+// maxHealth bounds the bytes read of an answer about health: a short document.
+const maxHealth = 64 << 10
+
+// Health asks the server that runs on a data directory whether it is ready, as
+// its /readyz says it. One that is not, or does not answer, is
+// clyde.ErrUnavailable.
+func Health(ctx context.Context, dir string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://admin/readyz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := socketClient(dir).Do(req)
+	if err != nil {
+		return clyde.Errorf(clyde.ErrUnavailable, "no server answers on the socket in %s", dir).Because(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxHealth))
+	if err != nil || resp.StatusCode == http.StatusOK {
+		return err
+	}
+	var p api.ProblemDetails
+	if err := json.Unmarshal(b, &p); err != nil {
+		return clyde.Errorf(clyde.ErrUnavailable, "the server answers %s", resp.Status)
+	}
+	return clyde.Errorf(clyde.ErrUnavailable, "%s", p.Detail)
+}
+
+func askServer(ctx context.Context, dir string, c Command, out any) error {
+	hc := socketClient(dir)
 	pr, pw := io.Pipe()
 	go func() { pw.CloseWithError(json.NewEncoder(pw).Encode(c)) }()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://admin/", pr)

@@ -72,7 +72,7 @@ func (s *Server) api(pages *web.Web) (http.Handler, error) {
 		LeakKeys: leaks,
 		Catalog:  s.Catalog, Accounts: s.Accounts, Keys: keys{s.Parts}, Signing: policies{s.Parts}, Trusted: s.Trusted, Linked: s.Linked, Idempotent: s.DB.Idempotent, Moderator: s.Moderator, Buckets: s.Limits, Asset: pages.Asset, Vouched: pages.Vouched,
 		Publish: func(ctx context.Context, p account.Principal, manifest []byte, archive io.Reader, mediaType string) (clyde.Name, string, error) {
-			if !s.cfg.HasRole("registry") {
+			if !s.cfg.HasRegistry() {
 				return clyde.Name{}, "", errNoRegistry()
 			}
 			return s.Ingest.Publish(ctx, s.Registry, p, manifest, archive, mediaType)

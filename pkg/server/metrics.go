@@ -50,6 +50,18 @@ func newMetrics(p *Parts) *metrics {
 			n, err := p.DB.Waiting(ctx)
 			return float64(n), err
 		}),
+		gauge("clyde_inbox_parked", "Events that could not be applied; clyde-registry inbox says why.", func(ctx context.Context) (float64, error) {
+			n, err := p.DB.Parked(ctx)
+			return float64(n), err
+		}),
+		gauge("clyde_inbox_oldest_seconds", "Age of the event that has waited longest, in seconds; 0 where none waits.", func(ctx context.Context) (float64, error) {
+			at, err := p.DB.OldestWaiting(ctx)
+			if err != nil || at.IsZero() {
+				return 0, err
+			}
+			return max(0, p.Now().Sub(at).Seconds()), nil
+		}),
+		&sweeps{p},
 		gauge("clyde_packages", "Public packages.", func(ctx context.Context) (float64, error) {
 			s, err := p.Catalog.Stats(ctx)
 			return float64(s.Packages), err
@@ -108,6 +120,36 @@ func (q *query) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	ch <- prometheus.MustNewConstMetric(q.desc, q.kind, v)
+}
+
+// sweeps tells of each registry that others run.
+type sweeps struct{ p *Parts }
+
+var (
+	sweepAge     = prometheus.NewDesc("clyde_upstream_sweep_age_seconds", "Time since all of a registry that others run was looked at, in seconds.", []string{"registry"}, nil)
+	sweepFailing = prometheus.NewDesc("clyde_upstream_sweep_failing", "1 where the last sweep of a registry that others run met with a problem.", []string{"registry"}, nil)
+)
+
+func (s *sweeps) Describe(ch chan<- *prometheus.Desc) { ch <- sweepAge; ch <- sweepFailing }
+
+func (s *sweeps) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), metricsTimeout)
+	defer cancel()
+	for _, r := range s.p.Upstreams.All() {
+		at, err := s.p.DB.UpstreamSweep(ctx, r.Host())
+		if err != nil {
+			ch <- prometheus.NewInvalidMetric(sweepAge, err)
+			return
+		}
+		failing := 0.0
+		if at.Problem != "" {
+			failing = 1
+		}
+		ch <- prometheus.MustNewConstMetric(sweepFailing, prometheus.GaugeValue, failing, r.Name())
+		if !at.Finished.IsZero() { // never is no age; clyde_upstream_sweep_failing says why
+			ch <- prometheus.MustNewConstMetric(sweepAge, prometheus.GaugeValue, s.p.Now().Sub(at.Finished).Seconds(), r.Name())
+		}
+	}
 }
 
 // part is which part of the server answers a path.

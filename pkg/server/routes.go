@@ -40,11 +40,16 @@ func (s *Server) routes() (http.Handler, error) {
 		return nil, err
 	}
 	s.pages = pages.Routes()
-	reg := s.Registry.Handler()
+	reg, site := s.Registry.Handler(), pages.Handler()
 	if !s.cfg.HasRole("registry") {
-		reg = http.HandlerFunc(noRegistry)
+		reg = s.noRegistry()
 	}
-	site := pages.Handler()
+	if !s.cfg.HasRole("api") {
+		rest, events = healthOnly(rest), elsewhere("api")
+	}
+	if !s.cfg.HasRole("web") {
+		site = elsewhere("web")
+	}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch part(r.URL.Path) {
 		case "registry":

@@ -372,16 +372,6 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.metrics != nil {
 		serve(s.metrics, s.stats.handler())
 	}
-	g.Go(func() error { return s.DB.Listen(ctx) })
-	g.Go(func() error { return s.keepIndex(ctx) })
-	g.Go(func() error { return s.Ingest.Run(ctx) })
-	g.Go(func() error { return s.Trusts.Run(ctx, s.Ingest.ReverifyAll) })
-	g.Go(func() error { return s.Registry.Run(ctx) })
-	g.Go(func() error { return s.keepClean(ctx) })
-	g.Go(func() error { return s.keepWhole(ctx) })
-	g.Go(func() error { return s.Linked.Run(ctx) })
-	g.Go(func() error { return s.tell(ctx) })
-	g.Go(func() error { return s.keepAudit(ctx, s.cfg.Audit.Retention) })
-	g.Go(func() error { return s.pulls.Run(ctx) })
+	s.loops(ctx, g)
 	return g.Wait()
 }

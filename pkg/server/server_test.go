@@ -109,6 +109,9 @@ func TestFirstStart(t *testing.T) {
 	if p, err := s.Accounts.Token(t.Context(), token); err != nil || !p.Admin {
 		t.Errorf("the token stands for %v, %v", p, err)
 	}
+	if err := Health(t.Context(), t.TempDir()); !errors.Is(err, clyde.ErrUnavailable) {
+		t.Errorf("the health of none: %v", err)
+	}
 	// Nobody else may have the directory meanwhile.
 	if _, err := New(t.Context(), c, Options{}); !errors.Is(err, ErrLocked) {
 		t.Errorf("a second server on one directory: %v", err)
@@ -117,6 +120,9 @@ func TestFirstStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := start(t, c, Options{})
+	if err := Health(t.Context(), c.Data.Dir); err != nil {
+		t.Errorf("health: %v", err)
+	}
 	if path, token, err := again.FirstToken(t.Context()); path != "" || token != "" || err != nil {
 		t.Errorf("second start made %q %q %v", path, token, err)
 	}

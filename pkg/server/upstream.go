@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,7 +13,6 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/account/oidc"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
-	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/egress"
 	"github.com/clydepm/clyde-registry/pkg/ingest/notify"
 	"github.com/clydepm/clyde-registry/pkg/store"
@@ -141,24 +139,6 @@ func loggedPath(path string) string {
 		name += "/…"
 	}
 	return notify.BasePath + name
-}
-
-func errNoRegistry() error {
-	return clyde.Errorf(clyde.ErrDenied, "this server has no registry of its own; it indexes registries that others run").WithCode("registry_missing").
-		Fix("Push to the registry that the namespace comes from.")
-}
-
-// noRegistry answers OCI clients where the server has no registry.
-func noRegistry(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusNotFound)
-	type detail struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}
-	_ = json.NewEncoder(w).Encode(struct {
-		Errors []detail `json:"errors"`
-	}{[]detail{{"UNSUPPORTED", errNoRegistry().Error()}}})
 }
 
 // homesAge is how old what is known of namespaces may be: they are bound once,

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"math"
 	"time"
 
@@ -177,6 +179,25 @@ func (db *DB) EventReplay(ctx context.Context, id int64) (err error) {
 func (db *DB) Waiting(ctx context.Context) (n int64, err error) {
 	err = db.row(ctx, "CountWaiting").Scan(&n)
 	return n, err
+}
+
+// Parked counts the events that could not be applied.
+func (db *DB) Parked(ctx context.Context) (n int64, err error) {
+	err = db.row(ctx, "CountParked").Scan(&n)
+	return n, err
+}
+
+// OldestWaiting is when the event that has waited longest was received; zero
+// where none waits.
+func (db *DB) OldestWaiting(ctx context.Context) (time.Time, error) {
+	var at int64
+	switch err := db.row(ctx, "OldestWaiting").Scan(&at); {
+	case errors.Is(err, sql.ErrNoRows):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, err
+	}
+	return fromMS(at), nil
 }
 
 // PurgeEvents forgets events that were done before the given time and returns

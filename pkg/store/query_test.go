@@ -51,7 +51,7 @@ func TestNoQueryScans(t *testing.T) {
 	// LIMIT ends, and what fills the search index at start.
 	allowed := []string{
 		"DropRequirementTable", "DropReleaseTable", "DropPackageTable", "DropTagTable", "DropManifestTable",
-		"DropRepositoryTable", "DropCounterTable", "CountWaiting", "Tokens", "Counters", "Ping",
+		"DropRepositoryTable", "DropCounterTable", "CountWaiting", "CountParked", "OldestWaiting", "Tokens", "Counters", "Ping",
 		"DueEvents", "DependentCounts", "NamespacesWithoutLikeness", "AuditHead",
 		"BlobRepos", "ModeratedRepos", "PolicyNamespaces", "HeldRepos",
 		"Counts",             // sorts what was counted of one package in the days asked for

@@ -52,5 +52,12 @@ WHERE id = $1 AND state = 'parked';
 -- name: CountWaiting
 SELECT COUNT(*) FROM inbox WHERE state = 'waiting';
 
+-- name: CountParked
+SELECT COUNT(*) FROM inbox WHERE state = 'parked';
+
+-- name: OldestWaiting
+-- Of the heads of their repositories' queues, which holds for all behind them.
+SELECT received_ms FROM inbox WHERE head ORDER BY id LIMIT 1;
+
 -- name: PurgeEvents
 DELETE FROM inbox WHERE state = 'done' AND updated_ms < $1;
