@@ -26,7 +26,7 @@ func (c Config) OnPostgres() bool { return c.Database.URL != "" || c.Database.UR
 // HasRegistry reports whether there is a registry of our own: in this process,
 // or where the processes of the other roles share its packages.
 func (c Config) HasRegistry() bool {
-	return c.HasRole("registry") || c.OnPostgres() && c.Data.Shared != ""
+	return c.HasRole("registry") || c.OnPostgres() && (c.Data.Shared != "" || c.Storage.S3.Bucket != "")
 }
 
 // Config is the whole of clyde-registry's configuration file. Default returns

@@ -208,7 +208,7 @@ func (c Config) validateRoles(p *problems) {
 		p.add("roles: is empty; give this process some of %v", Roles)
 	case c.OnPostgres():
 		if !c.HasRegistry() && len(c.Registries) == 0 {
-			p.add("roles: without the role registry, name under data.shared where another process keeps the packages, or under registries those that others run")
+			p.add("roles: without the role registry, name under data.shared or storage.s3 where another process keeps the packages, or under registries those that others run")
 		}
 	case len(c.Roles) != len(SidecarRoles) || c.HasRole("registry"):
 		p.add("roles: SQLite and the embedded search index belong to one process; give it all of %v, or %v beside registries of others, or set database.url", Roles, SidecarRoles)
