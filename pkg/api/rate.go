@@ -1,12 +1,14 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/limits"
+	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
 // Rate is a token bucket. The zero Rate is no limit.
@@ -84,6 +86,41 @@ func NewBuckets(l Limits, now func() time.Time) *Buckets {
 		reports: {Name: "report", Rate: l.Reports}, failedAuth: {Name: "failed-authentication", Rate: l.FailedAuth},
 	}
 	return &Buckets{limits.New(kinds[:], now)}
+}
+
+// Share begins to note what is taken, for Sync.
+func (b *Buckets) Share() { b.b.Share() }
+
+// syncAtOnce is how many callers are told to others at once.
+const syncAtOnce = 1000
+
+// Sync tells others what was taken here since the last time, through spend,
+// which returns what all together left, and takes that over. A failure leaves
+// everything for the next time.
+func (b *Buckets) Sync(ctx context.Context, spend func(context.Context, []store.Spent) ([]float64, error)) error {
+	for {
+		taken := b.b.Drain(syncAtOnce)
+		if len(taken) == 0 {
+			return nil
+		}
+		all := make([]store.Spent, len(taken))
+		for i, s := range taken {
+			k := b.b.KindOf(s.Kind)
+			all[i] = store.Spent{Kind: k.Name, Caller: s.Caller, N: s.N, PerSecond: k.Rate.PerSecond, Burst: float64(k.Rate.Burst)}
+		}
+		left, err := spend(ctx, all)
+		if err != nil {
+			b.b.Undrain(taken)
+			return err
+		}
+		for i := range left {
+			taken[i].N = left[i]
+		}
+		b.b.Set(taken[:len(left)])
+		if len(taken) < syncAtOnce {
+			return nil
+		}
+	}
 }
 
 // caller is whose limits count.

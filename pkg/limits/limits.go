@@ -19,6 +19,10 @@ import (
 // full.
 const Max = 1 << 16
 
+// maxShared is the fastest rate that is shared with other processes, in requests
+// a second: nothing is gained by sharing what nobody can exceed.
+const maxShared = 1e6
+
 // Rate is a token bucket. The zero Rate is no limit.
 type Rate struct {
 	PerSecond float64 // requests; 0 is no limit
@@ -69,7 +73,75 @@ type Buckets struct {
 	mu    sync.Mutex
 	by    map[key]*list.Element // of *bucket
 	order *list.List            // the last used first
+	spent map[key]float64       // taken since Drain; nil: nobody drains
 }
+
+// Spent is what a caller took of a kind, or has left of it.
+type Spent struct {
+	Kind   int
+	Caller string
+	N      float64
+}
+
+// Share begins to note what is taken, for Drain.
+func (b *Buckets) Share() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.spent == nil {
+		b.spent = map[key]float64{}
+	}
+}
+
+// Drain returns what at most n callers took since they were drained last.
+func (b *Buckets) Drain(n int) []Spent {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]Spent, 0, min(n, len(b.spent)))
+	for k, taken := range b.spent {
+		if len(out) == n {
+			break
+		}
+		delete(b.spent, k)
+		out = append(out, Spent{k.kind, k.caller, taken})
+	}
+	return out
+}
+
+// Undrain puts back what could not be told to others.
+func (b *Buckets) Undrain(spent []Spent) {
+	for _, s := range spent {
+		b.note(key{s.Kind, s.Caller}, s.N)
+	}
+}
+
+func (b *Buckets) note(k key, n float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.noteLocked(k, n)
+}
+
+func (b *Buckets) noteLocked(k key, n float64) {
+	if b.spent == nil || b.kinds[k.kind].Rate.PerSecond > maxShared {
+		return
+	}
+	if _, known := b.spent[k]; known || len(b.spent) < Max {
+		b.spent[k] += n
+	}
+}
+
+// Set makes a caller's bucket what all processes together left of it. What was
+// taken here since it was drained is taken off.
+func (b *Buckets) Set(left []Spent) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range left {
+		id := key{s.Kind, s.Caller}
+		b.get(id).tokens = min(s.N, float64(b.kinds[s.Kind].Rate.Burst)) - b.spent[id]
+	}
+}
+
+// KindOf describes a kind.
+func (b *Buckets) KindOf(kind int) Kind { return b.kinds[kind] }
 
 // New returns full buckets of the given kinds, which are named by their place.
 // now nil means time.Now.
@@ -114,11 +186,12 @@ func (b *Buckets) take(kind int, caller string, h http.Header) time.Duration {
 		wait = max(time.Duration((1-k.tokens)/rate.PerSecond*float64(time.Second)), time.Millisecond)
 	} else {
 		k.tokens--
+		b.noteLocked(k.key, 1)
 	}
 	// As draft-ietf-httpapi-ratelimit-headers-10 has it.
 	name := b.kinds[kind].Name
 	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", name, rate.Burst, max(rate.seconds(float64(rate.Burst)), 1)))
-	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", name, int(k.tokens), rate.seconds(float64(rate.Burst)-k.tokens)))
+	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", name, max(int(k.tokens), 0), rate.seconds(float64(rate.Burst)-k.tokens)))
 	return wait
 }
 
@@ -132,13 +205,16 @@ func (b *Buckets) Refund(kind int, caller string) {
 	defer b.mu.Unlock()
 	k := b.get(key{kind, caller})
 	k.tokens = min(k.tokens+1, float64(rate.Burst))
+	b.noteLocked(k.key, -1)
 }
 
 // Fill gives all of a caller's tokens of a kind back.
 func (b *Buckets) Fill(kind int, caller string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.get(key{kind, caller}).tokens = float64(b.kinds[kind].Rate.Burst)
+	k := b.get(key{kind, caller})
+	b.noteLocked(k.key, k.tokens-float64(b.kinds[kind].Rate.Burst))
+	k.tokens = float64(b.kinds[kind].Rate.Burst)
 }
 
 // Left returns what a caller has left of a kind, and takes nothing.
@@ -150,7 +226,7 @@ func (b *Buckets) Left(kind int, caller string) Left {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := b.get(key{kind, caller}).tokens
-	l.Remaining, l.Reset = int(n), l.Rate.seconds(float64(l.Rate.Burst)-n)
+	l.Remaining, l.Reset = max(int(n), 0), l.Rate.seconds(float64(l.Rate.Burst)-n)
 	return l
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
 // Limits of what one account may upload. A zero field stands for its default.
@@ -49,7 +50,8 @@ func (l Limits) withDefaults() Limits {
 }
 
 // sessions counts what each account has open and has sent today. It lives in
-// memory: a restart forgives, and an upload resumed after it counts again.
+// memory, and what was sent in the database where other processes count too: a
+// restart of one that is alone forgives, and an upload resumed after it counts again.
 type sessions struct {
 	limits Limits
 	now    func() time.Time
@@ -58,6 +60,41 @@ type sessions struct {
 	open map[string]map[string]time.Time // account → upload → last use
 	day  string                          // UTC day of sent
 	sent map[string]int64                // account → bytes
+	new  map[string]int64                // of sent, what other processes were not told; nil: there are none
+}
+
+// ShareQuota tells other processes on the database through spend how much each
+// account has sent today, and takes over what all together have. It is called
+// every second or so where there are others. A failure leaves everything for the
+// next time.
+func (r *Registry) ShareQuota(ctx context.Context, spend func(context.Context, []store.Spent) ([]float64, error)) error {
+	return r.sessions.share(ctx, spend)
+}
+
+func (s *sessions) share(ctx context.Context, spend func(context.Context, []store.Spent) ([]float64, error)) error {
+	s.mu.Lock()
+	day, burst := s.day, float64(s.limits.BytesPerDay)
+	var spent []store.Spent
+	for id, n := range s.new {
+		spent = append(spent, store.Spent{Kind: "bytes " + day, Caller: id, N: float64(n), Burst: burst})
+	}
+	s.new = map[string]int64{}
+	s.mu.Unlock()
+	left, err := spend(ctx, spent)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.day != day {
+		return err
+	}
+	for i, x := range spent {
+		switch {
+		case err != nil:
+			s.new[x.Caller] += int64(x.N)
+		case i < len(left):
+			s.sent[x.Caller] = int64(burst-left[i]) + s.new[x.Caller]
+		}
+	}
+	return err
 }
 
 func newSessions(l Limits, now func() time.Time) *sessions {
@@ -105,12 +142,16 @@ func (s *sessions) spend(p account.Principal, n int64) error {
 	if day := s.now().UTC().Format(time.DateOnly); day != s.day {
 		s.day = day
 		clear(s.sent)
+		clear(s.new)
 	}
 	if s.sent[p.ID]+n > s.limits.BytesPerDay {
 		return clyde.Errorf(clyde.ErrRateLimited, "token %q has sent its %d bytes of today", p.Name, s.limits.BytesPerDay).
 			WithCode("quota_exceeded").Fix("Go on tomorrow (UTC), or ask the administrator for a higher limit.")
 	}
 	s.sent[p.ID] += n
+	if s.new != nil {
+		s.new[p.ID] += n
+	}
 	return nil
 }
 

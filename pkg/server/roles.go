@@ -18,6 +18,7 @@ func (s *Server) loops(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return s.Registry.Run(ctx) })
 	g.Go(func() error { return s.keepClean(ctx) }) // this and the next where the registry is
 	g.Go(func() error { return s.keepWhole(ctx) })
+	g.Go(func() error { return s.shareLimits(ctx) })
 	g.Go(func() error { return s.pulls.Run(ctx) })
 	if s.cfg.HasRole("api") || s.cfg.HasRole("web") || s.cfg.HasRole("indexer") {
 		g.Go(func() error { return s.keepIndex(ctx) })

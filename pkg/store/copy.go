@@ -24,7 +24,7 @@ const (
 )
 
 // notCopied are the tables that say something of one database alone.
-var notCopied = []string{"stamp"}
+var notCopied = []string{"stamp", "bucket"}
 
 // column is what a column is on any engine.
 type column struct {

@@ -26,6 +26,7 @@ func RunReplicas(t *testing.T, open OpenTwo) {
 		{"OneWinner", replicasOneWinner},
 		{"LastOwner", replicasLastOwner},
 		{"Audit", replicasAudit},
+		{"Limits", replicasLimits},
 		{"Feed", replicasFeed},
 		{"Inbox", replicasInbox},
 		{"Once", replicasOnce},
@@ -101,6 +102,29 @@ func replicasLastOwner(t *testing.T, dbs [2]*store.DB) {
 		if owners != 1 {
 			t.Errorf("round %d: %d owners; want 1", round, owners)
 		}
+	}
+}
+
+// What both take of a limit is taken from one bucket, which fills again.
+func replicasLimits(t *testing.T, dbs [2]*store.DB) {
+	const n, each, burst = 40, 2.0, 100.0
+	s := store.Spent{Kind: "new-package", Caller: "account ada", N: each, PerSecond: 1e-3, Burst: burst}
+	atOnce(t, dbs, n, func(ctx context.Context, db *store.DB, _ int) error {
+		_, err := db.Spend(ctx, []store.Spent{s})
+		return err
+	})
+	left := get(dbs[1].Spend(t.Context(), []store.Spent{{Kind: s.Kind, Caller: s.Caller, PerSecond: s.PerSecond, Burst: burst}, {Kind: s.Kind, Caller: "account bob", N: 1, PerSecond: 1, Burst: 5}}))(t)
+	if len(left) != 2 || left[0] < burst-n*each || left[0] > burst-n*each+1 || left[1] != 4 {
+		t.Errorf("left %v; want %v and 4", left, burst-n*each)
+	}
+	s.N = 500
+	if left := get(dbs[0].Spend(t.Context(), []store.Spent{s}))(t); left[0] != -burst {
+		t.Errorf("left %v after 500 more; want %v, no more is owed", left, -burst)
+	}
+	must(t, dbs[0].PurgeBuckets(t.Context(), time.Now().Add(time.Hour)))
+	s.N = 0
+	if left := get(dbs[1].Spend(t.Context(), []store.Spent{s}))(t); left[0] != burst {
+		t.Errorf("left %v after they were forgotten; want %v", left, burst)
 	}
 }
 

@@ -26,6 +26,18 @@ SELECT pg_try_advisory_lock(hashtextextended($1, 0));
 -- name: Unlock
 SELECT pg_advisory_unlock(hashtextextended($1, 0));
 
+-- name: SpendBucket
+-- A bucket fills at $5 millionths a second up to $3, and what is taken beyond is
+-- owed, up to a whole bucket. An hour fills any.
+INSERT INTO bucket (kind, caller, micro, at_ms) VALUES ($1, $2, GREATEST($3::BIGINT - $4::BIGINT, -$3::BIGINT), $6)
+ON CONFLICT (kind, caller) DO UPDATE SET
+    micro = GREATEST(LEAST(bucket.micro + LEAST(GREATEST(excluded.at_ms - bucket.at_ms, 0), 3600000) * $5::BIGINT / 1000, $3::BIGINT) - $4::BIGINT, -$3::BIGINT),
+    at_ms = GREATEST(excluded.at_ms, bucket.at_ms)
+RETURNING micro;
+
+-- name: PurgeBuckets
+DELETE FROM bucket WHERE at_ms < $1;
+
 -- name: LockShared
 SELECT pg_advisory_lock_shared(hashtextextended($1, 0)) IS NOT NULL;
 
