@@ -86,7 +86,7 @@ const (
 // robots keeps crawlers out of what has no end (searches, files of every
 // version, comparisons) and shows them the sitemap.
 func (s *Web) robots(w http.ResponseWriter, r request) error {
-	text := "User-agent: *\nDisallow: /search\nDisallow: /v2/\nDisallow: /api/v1/\nDisallow: /login\nDisallow: /account\nDisallow: /*?raw=1\nDisallow: /packages/*/*/compare\n"
+	text := "User-agent: *\nDisallow: /search?\nDisallow: /v2/\nDisallow: /api/v1/\nDisallow: /login\nDisallow: /account\nDisallow: /*?raw=1\nDisallow: /packages/*/*/compare\n"
 	if s.o.PublicURL != "" {
 		text += "\nSitemap: " + s.o.PublicURL + "/sitemap.xml\n"
 	}

@@ -20,7 +20,7 @@ func TestMachines(t *testing.T) {
 		path, kind string
 		has        []string
 	}{
-		{"/robots.txt", "text/plain", []string{"Disallow: /search\n", "Sitemap: http://localhost:8080/sitemap.xml"}},
+		{"/robots.txt", "text/plain", []string{"Disallow: /search?\n", "Sitemap: http://localhost:8080/sitemap.xml"}},
 		{"/.well-known/security.txt", "text/plain", []string{"Contact: https://", "Expires: 20", "Canonical: http://localhost:8080/.well-known/security.txt"}},
 		{"/opensearch.xml", "application/opensearchdescription+xml", []string{`template="http://localhost:8080/search?q={searchTerms}"`}},
 		{"/sitemap.xml", "application/xml", []string{"<loc>http://localhost:8080/sitemaps/1.xml</loc>"}},

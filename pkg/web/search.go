@@ -109,7 +109,8 @@ func (s *Web) search(w http.ResponseWriter, r request) error {
 	q.Cursor, q.Limit, q.Facets = v.Get("cursor"), index.DefaultLimit, true
 	p := searchPage{base: s.base(r, "Search")}
 	p.Query = v.Get("q")
-	p.NoRobo, p.Searching, p.Operators = true, true, operators
+	p.NoRobo, p.Searching, p.Operators = r.URL.RawQuery != "", true, operators // searches have no end; the list of all is one page
+	p.About = "Search C and C++ packages by name, header, licence, language, platform and who signed them."
 	if p.Query != "" {
 		p.Title = p.Query
 	}
