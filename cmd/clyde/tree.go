@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/graph"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
 
@@ -168,29 +169,71 @@ func (a *app) locked(ctx context.Context, d dependencyFlags) (*project, *resolve
 	return p, res.lock, nil
 }
 
+// treeJSON is what clyde tree prints: the same form as clyde resolve, and what
+// was asked for besides.
+type treeJSON struct {
+	resolve.Answer
+	Sizes      *graph.Sizes      `json:"sizes,omitempty"`
+	Licenses   *graph.Licenses   `json:"licenses,omitempty"`
+	Duplicates []graph.Duplicate `json:"duplicates,omitempty"` // packages that seem to be one upstream
+}
+
 func newTree(a *app) *cobra.Command {
 	var d dependencyFlags
 	var depth int
-	var noDev, noBuild, ascii bool
+	var noDev, noBuild, ascii, sizes, licenses bool
 	cmd := &cobra.Command{
 		Use:   "tree",
 		Short: "Show what the project needs, and what that needs",
 		Long: "Show what the project needs, and what that needs, from clyde.lock. What was shown once is not opened again and\n" +
-			"ends in (*). Without a lock file that fits, versions are chosen as clyde install would.",
-		Args: wants(0, 0),
+			"ends in (*). Without a lock file that fits, versions are chosen as clyde install would. Sizes are of source\n" +
+			"archives, and come from the index of the registries: of each package alone and with all that it needs, each\n" +
+			"once; packages that seem to be one upstream are then named too.",
+		Example: "  clyde tree --licenses\n  clyde tree --sizes --no-dev --json",
+		Args:    wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, lock, err := a.locked(cmd.Context(), d)
 			if err != nil {
 				return err
 			}
+			want := resolve.Want{Dev: !noDev, NoBuild: noBuild}
+			g := p.graph(lock, want)
+			out := treeJSON{Answer: lockedGraph(p, lock)}
+			if sizes {
+				if err := a.measure(cmd.Context(), g, d.offline || d.frozen); err != nil {
+					return err
+				}
+				all := g.Sizes()
+				out.Sizes, out.Duplicates = &all, g.Duplicates()
+				for i := range out.Packages {
+					if n, err := clyde.ParseName(out.Packages[i].Name); err == nil && g.Find(n) != nil {
+						out.Packages[i].Size = g.Find(n).Size
+					}
+				}
+			}
+			if licenses {
+				all := g.Licenses(graph.Policy{})
+				out.Licenses = &all
+			}
 			if a.json {
-				return a.emit("tree", lockedGraph(p, lock))
+				return a.emit("tree", out)
 			}
 			title := strings.TrimSpace(p.manifest.Name.String() + " " + p.manifest.Version.String())
-			text := lock.Tree(resolve.TreeOptions{Want: resolve.Want{Dev: !noDev, NoBuild: noBuild}, Title: title, Depth: depth, ASCII: ascii || !isTerminal(a.stdout)})
+			text := lock.Tree(resolve.TreeOptions{Want: want, Title: title, Depth: depth, ASCII: ascii || !isTerminal(a.stdout), Note: out.note(lock, licenses)})
 			for line := range strings.Lines(text) {
 				if err := a.printf("%s\n", clean(strings.TrimRight(line, "\n"))); err != nil {
 					return err
+				}
+			}
+			if s := out.Sizes; s != nil {
+				a.say("%s in %s, each counted once", size(s.Total), plural(s.Packages, "package"))
+			}
+			for _, dup := range out.Duplicates {
+				a.say("%s %s and %s seem to be one: %s", a.paint(a.stderr, yellow, "note:"), dup.Packages[0], dup.Packages[1], clean(strings.Join(dup.Evidence, "; ")))
+			}
+			if out.Licenses != nil {
+				for _, c := range out.Licenses.Conflicts {
+					a.say("%s %s (%s)", a.paint(a.stderr, red, "conflict:"), clean(c.Text), c.Source)
 				}
 			}
 			return nil
@@ -203,7 +246,68 @@ func newTree(a *app) *cobra.Command {
 	f.BoolVar(&noDev, "no-dev", false, "leave out what dev_requires need")
 	f.BoolVar(&noBuild, "no-build", false, "leave out what build_requires need")
 	f.BoolVar(&ascii, "ascii", false, "draw without line-drawing characters, as in a pipe")
+	f.BoolVar(&sizes, "sizes", false, "show how large each package is, alone and with what it needs")
+	f.BoolVar(&licenses, "licenses", false, "show the licence of each package, and which exclude each other")
 	return cmd
+}
+
+// note returns what stands behind the version of a package in the tree.
+func (t *treeJSON) note(lock *resolve.Lock, licenses bool) func(clyde.Name) string {
+	bytes := map[string]string{}
+	if t.Sizes != nil {
+		for _, s := range t.Sizes.Each {
+			switch {
+			case s.Own == 0:
+			case s.Needs == 0:
+				bytes[s.Name] = size(s.Own)
+			default:
+				bytes[s.Name] = size(s.Own) + ", " + size(s.Whole) + " with " + plural(s.Needs, "other package")
+			}
+		}
+	}
+	return func(n clyde.Name) string {
+		var parts []string
+		if p := lock.Packages[n]; licenses && p != nil && p.License != "" {
+			parts = append(parts, p.License)
+		}
+		if s := bytes[n.String()]; s != "" {
+			parts = append(parts, s)
+		}
+		return strings.Join(parts, "  ")
+	}
+}
+
+// measure adds to the packages of a graph what the index says and the lock file
+// does not: sizes and link names.
+func (a *app) measure(ctx context.Context, g *graph.Graph, offline bool) error {
+	src, err := a.index(offline)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	var names []clyde.Name
+	for i := range g.Packages {
+		if p := &g.Packages[i]; p.Local == "" && p.Git == "" {
+			names = append(names, p.Name)
+		}
+	}
+	src.Prefetch(ctx, names...)
+	for _, n := range names {
+		p := g.Find(n)
+		all, err := src.Versions(ctx, n)
+		if missing := src.Missing(); err != nil && len(missing) > 0 {
+			return offlineError(missing)
+		}
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			if all[i].Version.Equal(p.Version) {
+				p.Size, p.Provides = all[i].Size, all[i].Provides
+			}
+		}
+	}
+	return nil
 }
 
 // lockedGraph is a lock as JSON: the same form as clyde resolve.

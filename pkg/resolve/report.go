@@ -200,6 +200,8 @@ type TreeOptions struct {
 	Title string // first line
 	Depth int    // levels; 0 means all
 	ASCII bool   // no line-drawing characters
+	// Note returns what to say of a package behind its version; nil: nothing.
+	Note func(clyde.Name) string
 }
 
 // Tree renders a lock as a tree. What was shown once is not opened again and
@@ -237,6 +239,11 @@ func (t *treeWriter) children(n clyde.Name, indent string, depth int) {
 		fmt.Fprintf(&t.b, "%s%s%s %s", indent, mark, e.Name, p.Version)
 		if p.Local != "" {
 			t.b.WriteString("  from " + p.Local)
+		}
+		if t.o.Note != nil {
+			if note := t.o.Note(e.Name); note != "" {
+				t.b.WriteString("  " + note)
+			}
 		}
 		t.b.WriteString(remark(e.Kind, e.When))
 		more := len(t.l.Edges(e.Name, t.o.Want)) > 0
