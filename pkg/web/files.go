@@ -86,7 +86,7 @@ func (s *Web) files(w http.ResponseWriter, r request) error {
 	defer func() { _ = body.Close() }()
 	page := filePage{head: h, Path: p, File: f, Crumbs: crumbs(h, p), Raw: packageURL(h.Package.Name, h.Release.Version, "files", p) + "?raw=1"}
 	page.Title = p + " · " + page.Title
-	page.NoRobo, page.Below = true, p
+	page.NoRobo, page.Below = !h.Latest, p
 	switch rest, below := strings.CutPrefix(p, h.book.Root+"/"); {
 	case p == h.book.Changelog:
 		page.Read = packageURL(h.Package.Name, h.Release.Version, "changelog")
@@ -246,7 +246,7 @@ func (s *Web) listing(w http.ResponseWriter, r request, dir string) error {
 	}
 	p := filesPage{head: h, Crumbs: crumbs(h, dir), Count: len(all)}
 	p.Title += " files"
-	p.NoRobo, p.Below = dir != "", dir
+	p.NoRobo, p.Below = dir != "" && !h.Latest, dir
 	at := map[string]int{}
 	for _, f := range all {
 		p.Bytes += f.Size
