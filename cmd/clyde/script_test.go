@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"io/fs"
 	"log"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -31,7 +33,34 @@ var scriptHubs sync.Map
 var update = flag.Bool("update", false, "rewrite golden files and scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"clyde": main, "sigstore-kms-toy": toyKMS})
+	testscript.Main(program{m}, map[string]func(){"clyde": main, "sigstore-kms-toy": toyKMS})
+}
+
+// program runs the tests with a clyde that was built by itself. testscript would
+// have copies of the test binary run as clyde, and those begin with all that is
+// in a server: most of the time of the thousand processes that scripts start.
+type program struct{ *testing.M }
+
+func (p program) Run() int {
+	at, err := exec.LookPath("clyde")
+	if err == nil && !strings.Contains(at, "testscript-main") {
+		err = fmt.Errorf("%s is no place of testscript's", at)
+	}
+	if err == nil {
+		err = os.Remove(at)
+	}
+	if err == nil {
+		// CLYDE_TEST_BUILD has the flags that make test builds everything with.
+		args := append([]string{"build", "-buildvcs=false", "-o", at}, strings.Fields(os.Getenv("CLYDE_TEST_BUILD"))...)
+		build := exec.CommandContext(context.Background(), "go", append(args, ".")...)
+		build.Stderr = os.Stderr
+		err = build.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "building clyde for the scripts:", err)
+		return 1
+	}
+	return p.M.Run()
 }
 
 // TestScript runs testdata/script against the real program, with a server of
