@@ -14,6 +14,9 @@ import (
 // clientImport is the program whose start a user waits for.
 const clientImport = "github.com/clydepm/clyde-registry/cmd/clyde"
 
+// clientBuild are the flags that it is built with: those of a release.
+var clientBuild = []string{"-trimpath", "-ldflags", "-s -w"}
+
 // cliWays is how the client is asked: with nothing of the index in its cache,
 // with all of it there to be asked for again, and so that the registry chooses.
 var cliWays = []struct {
@@ -47,7 +50,7 @@ func (b *bench) cli(ctx context.Context, addr string, requires map[string]string
 		return err
 	}
 	program := filepath.Join(dir, "clyde")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, clientImport).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", program}, clientBuild...), clientImport)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s: %w\n%s", clientImport, err, out)
 	}
 	var manifest bytes.Buffer

@@ -41,6 +41,8 @@ func TestQuick(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers and takes some seconds")
 	}
+	// As make test builds everything, so that it is built once.
+	clientBuild = strings.Fields(os.Getenv("CLYDE_TEST_BUILD"))
 	t.Parallel()
 	var stdout bytes.Buffer
 	var stderr shared

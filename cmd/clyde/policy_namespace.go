@@ -70,7 +70,8 @@ func (a *app) policyOfNamespace() []*cobra.Command {
 	record := &cobra.Command{
 		Use: "log-names @NAMESPACE on|off", Short: "Say whether who signs private packages may go on public record", Args: wants(2, 2), DisableFlagsInUseLine: true,
 		Long: "Say whether whoever signs private packages of a namespace without a key may be in the public sigstore's logs,\n" +
-			"which everybody reads, forever. Where nobody said so, clyde does not sign there. For owners who signed in recently.",
+			"which everybody reads, forever. Where nobody said so, clyde does not sign there. For owners who signed in\n" +
+			"recently.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[1] != "on" && args[1] != "off" {
 				return usagef("log-names is on or off, and not %q", args[1])
