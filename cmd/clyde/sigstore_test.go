@@ -66,7 +66,7 @@ func scriptCommands(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: commands PATH OUT")
 	}
-	res, err := http.Get(ts.Getenv("CLYDE_REGISTRY") + args[0]) //nolint:noctx // the script has no context
+	res, err := http.Get(ts.Getenv("CLYDE_REGISTRY") + args[0])
 	ts.Check(err)
 	body, err := io.ReadAll(res.Body)
 	ts.Check(errors.Join(err, res.Body.Close()))

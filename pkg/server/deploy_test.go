@@ -130,9 +130,7 @@ func dockerEnv(t *testing.T) (environ []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`CLYDE_[A-Z_]+=\S+`).FindAllString(string(b), -1) {
-		environ = append(environ, m)
-	}
+	environ = regexp.MustCompile(`CLYDE_[A-Z_]+=\S+`).FindAllString(string(b), -1)
 	if len(environ) == 0 {
 		t.Fatal("the image sets nothing")
 	}

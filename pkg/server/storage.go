@@ -96,7 +96,7 @@ func (s *Server) look(ctx context.Context, name string, every time.Duration, fn 
 			case <-time.After(wait):
 			}
 			if err := fn(ctx); err != nil && ctx.Err() == nil {
-				s.Log.ErrorContext(ctx, name, "err", err)
+				s.Log.ErrorContext(ctx, "server: look after the storage", "what", name, "err", err)
 			}
 		}
 	})

@@ -25,7 +25,7 @@ func TestPostgres(t *testing.T) {
 		storetest.RunReplicas(t, func(t *testing.T) [2]*store.DB {
 			url := server.Copy(t, migrated)
 			return [2]*store.DB{open(t, store.Options{URL: url}), open(t, store.Options{URL: url})}
-		})
+		}, true)
 	})
 	t.Run("Versions", func(t *testing.T) {
 		t.Parallel()

@@ -83,5 +83,5 @@ func TestReplicas(t *testing.T) {
 	storetest.RunReplicas(t, func(t *testing.T) [2]*store.DB {
 		path := filepath.Join(t.TempDir(), "clyde.db")
 		return [2]*store.DB{open(t, store.Options{Path: path}), open(t, store.Options{Path: path})}
-	})
+	}, false)
 }

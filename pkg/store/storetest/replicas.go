@@ -18,7 +18,9 @@ import (
 type OpenTwo func(t *testing.T) [2]*store.DB
 
 // RunReplicas checks that what one connection promises holds between two.
-func RunReplicas(t *testing.T, open OpenTwo) {
+// Servers may be two on a shared database; on a file one serves, and commands
+// run beside it.
+func RunReplicas(t *testing.T, open OpenTwo, shared bool) {
 	for _, tt := range []struct {
 		name string
 		run  func(*testing.T, [2]*store.DB)
@@ -26,7 +28,7 @@ func RunReplicas(t *testing.T, open OpenTwo) {
 		{"OneWinner", replicasOneWinner},
 		{"LastOwner", replicasLastOwner},
 		{"Audit", replicasAudit},
-		{"Limits", replicasLimits},
+		{"Limits", func(t *testing.T, dbs [2]*store.DB) { replicasLimits(t, dbs, shared) }},
 		{"Feed", replicasFeed},
 		{"Inbox", replicasInbox},
 		{"Once", replicasOnce},
@@ -105,10 +107,17 @@ func replicasLastOwner(t *testing.T, dbs [2]*store.DB) {
 	}
 }
 
-// What both take of a limit is taken from one bucket, which fills again.
-func replicasLimits(t *testing.T, dbs [2]*store.DB) {
+// What both take of a limit is taken from one bucket, which fills again. A file
+// keeps none: who serves counts in memory.
+func replicasLimits(t *testing.T, dbs [2]*store.DB, shared bool) {
 	const n, each, burst = 40, 2.0, 100.0
 	s := store.Spent{Kind: "new-package", Caller: "account ada", N: each, PerSecond: 1e-3, Burst: burst}
+	if !shared {
+		if left := get(dbs[0].Spend(t.Context(), []store.Spent{s}))(t); left != nil {
+			t.Errorf("left %v; want nothing kept", left)
+		}
+		return
+	}
 	atOnce(t, dbs, n, func(ctx context.Context, db *store.DB, _ int) error {
 		_, err := db.Spend(ctx, []store.Spent{s})
 		return err
