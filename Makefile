@@ -46,7 +46,7 @@ demo: build ## the main job step by step on a throw-away registry, which then st
 	./deploy/demo.sh
 
 test: ## every test that needs nothing but Go, git and make; with the race detector where there is a C compiler
-	GORACE=atexit_sleep_ms=0 CLYDE_TOOLS=/nonexistent CLYDE_TEST_BUILD='$(RACE)' go test -timeout 30m $(RACE) ./...
+	GOGC=200 GORACE=atexit_sleep_ms=0 CLYDE_TOOLS=/nonexistent CLYDE_TEST_BUILD='$(RACE)' go test -timeout 30m $(RACE) ./...
 
 test/clients: ## oras, crane, regctl, cosign v2 and v3, conformance (builds them once; needs the network for that)
 	.ci/tool '$(CLYDE_TOOLS)' oras crane regctl cosign-v2 cosign-v3 conformance

@@ -47,7 +47,7 @@ type sizes struct {
 
 var (
 	full  = sizes{rounds: 3, small: 100, blob: 500e6, packages: 100_000, queries: 2000, visible: 60, graph: 200, runs: 20}
-	quick = sizes{rounds: 1, small: 8, blob: 8e6, packages: 1500, queries: 60, visible: 5, graph: 10, runs: 2}
+	quick = sizes{rounds: 1, small: 8, blob: 8e6, packages: 400, queries: 60, visible: 5, graph: 10, runs: 2}
 )
 
 // bench is one run.

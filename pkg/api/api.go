@@ -75,7 +75,7 @@ type server struct {
 	streams streams
 	decide  sync.Mutex // makes If-Match and the write after it one step; this process is the only writer
 	running running
-	docs    documents
+	docs    func() (documents, error) // rendered once
 }
 
 // New returns the API, ready to be mounted at /api, /.well-known/clyde/,
@@ -133,9 +133,7 @@ func New(o Options) (http.Handler, error) {
 	s.lists()
 	s.linkedRepositories()
 	s.site()
-	if err := s.document(); err != nil {
-		return nil, err
-	}
+	s.document()
 	return http.HandlerFunc(s.serve), nil
 }
 

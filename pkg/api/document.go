@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -106,8 +107,8 @@ func publishBody() *huma.RequestBody {
 	}
 }
 
-// document renders the description once, and serves it and the page.
-func (s *server) document() error {
+// document completes the description, and serves it and the page.
+func (s *server) document() {
 	o := s.api.OpenAPI()
 	c := o.Components
 	text := &huma.Schema{Type: "string"}
@@ -138,28 +139,32 @@ func (s *server) document() error {
 		delete(c.Schemas.Map(), name)
 	}
 	s.amend()
-	var err error
-	if s.docs.yaml, err = o.YAML(); err != nil {
-		return err
-	}
-	b, err := json.Marshal(o)
-	if err != nil {
-		return err
-	}
-	var indented bytes.Buffer
-	if err := json.Indent(&indented, b, "", "  "); err != nil {
-		return err
-	}
-	s.docs.json = append(indented.Bytes(), '\n')
-	if s.docs.page, err = s.page(); err != nil {
-		return err
-	}
-	s.raw(base+"/openapi.json", "application/openapi+json", s.docs.json)
-	s.raw(base+"/openapi.yaml", "application/openapi+yaml", s.docs.yaml)
+	s.docs = sync.OnceValues(s.render)
+	s.raw(base+"/openapi.json", "application/openapi+json", func(d documents) []byte { return d.json })
+	s.raw(base+"/openapi.yaml", "application/openapi+yaml", func(d documents) []byte { return d.yaml })
 	s.mux.HandleFunc("GET /api", s.showPage)
 	s.mux.HandleFunc("GET /api/{$}", s.showPage)
 	s.mux.HandleFunc("GET "+base, s.showPage)
-	return nil
+}
+
+// render writes the description in its forms, when somebody first asks for one:
+// a server that nobody asks need not.
+func (s *server) render() (d documents, err error) {
+	o := s.api.OpenAPI()
+	if d.yaml, err = o.YAML(); err != nil {
+		return d, err
+	}
+	b, err := json.Marshal(o)
+	if err != nil {
+		return d, err
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, b, "", "  "); err != nil {
+		return d, err
+	}
+	d.json = append(indented.Bytes(), '\n')
+	d.page, err = s.page()
+	return d, err
 }
 
 // amend says what huma cannot know: that lists are never null, that answers
@@ -228,10 +233,15 @@ func plain(v any) (out any) {
 }
 
 // raw serves bytes that never change while the server runs.
-func (s *server) raw(path, mediaType string, b []byte) {
-	s.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+func (s *server) raw(path, mediaType string, form func(documents) []byte) {
+	s.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+		d, err := s.docs()
+		if err != nil {
+			s.write(w, r, s.problem(r.Context(), err))
+			return
+		}
 		w.Header().Set("Content-Type", mediaType)
-		_, _ = w.Write(b)
+		_, _ = w.Write(form(d))
 	})
 }
 

@@ -200,6 +200,11 @@ func paramType(p *huma.Param) string {
 const pageCSP = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 func (s *server) showPage(w http.ResponseWriter, r *http.Request) {
+	d, err := s.docs()
+	if err != nil {
+		s.write(w, r, s.problem(r.Context(), err))
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", pageCSP)
@@ -208,5 +213,5 @@ func (s *server) showPage(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Del("Access-Control-Allow-Origin")
 	h.Del("Access-Control-Expose-Headers")
-	_, _ = w.Write(s.docs.page)
+	_, _ = w.Write(d.page)
 }

@@ -88,6 +88,9 @@ func migrate(ctx context.Context, e engine, db *sql.DB) error {
 	})
 }
 
+// newMigrations reads the migrations of an engine. Each file is one statement to
+// goose, which the database takes apart: it is faster at it, and knows what a
+// trigger is.
 func newMigrations(e engine, db *sql.DB) (*goose.Provider, error) {
 	dir, err := fs.Sub(migrations, "migrations/"+e.name())
 	if err != nil {

@@ -9,6 +9,7 @@
 -- after it.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- Derived from the registry: DropDerived empties these.
 
@@ -621,14 +622,14 @@ LEFT JOIN download_total d ON d.repo = r.repo AND d.version = r.version
 LEFT JOIN release_shown w ON w.repo = r.repo AND w.version_key = r.version_key;
 
 -- The log and the feed cannot be rewritten.
--- +goose StatementBegin
 CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
 END;
 $$;
--- +goose StatementEnd
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON change FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_part FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+-- +goose StatementEnd

@@ -2,6 +2,7 @@
 -- for them, and what was found about each.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- Our own.
 CREATE TABLE signing_policy (
@@ -41,3 +42,5 @@ CREATE TABLE signed_list (
     actor     TEXT COLLATE "C" NOT NULL,
     at_ms     BIGINT NOT NULL
 );
+
+-- +goose StatementEnd

@@ -2,6 +2,7 @@
 -- that were. Both are our own: a backup brings them back.
 
 -- +goose Up
+-- +goose StatementBegin
 
 CREATE TABLE repolink (
     namespace     TEXT COLLATE "C"   NOT NULL,
@@ -31,3 +32,5 @@ CREATE TABLE tag_run (
 );
 CREATE INDEX tag_run_due ON tag_run (next_ms) WHERE state = 'waiting';
 CREATE INDEX tag_run_link ON tag_run (link, received_ms);
+
+-- +goose StatementEnd

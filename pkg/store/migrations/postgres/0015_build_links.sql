@@ -1,6 +1,7 @@
 -- What linkers and loaders find in builds, measured from their files.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- Derived from the registry, and dropped with build. The large columns come
 -- last.
@@ -14,3 +15,5 @@ CREATE TABLE build_link (
     PRIMARY KEY (repo, digest)
 );
 CREATE INDEX build_link_version ON build_link (repo, version_key, shared, digest);
+
+-- +goose StatementEnd

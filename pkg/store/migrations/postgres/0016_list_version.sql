@@ -2,5 +2,8 @@
 -- taken away, so that an older one does not come back.
 
 -- +goose Up
+-- +goose StatementBegin
 
 ALTER TABLE signed_list ADD COLUMN version BIGINT NOT NULL DEFAULT 0;
+
+-- +goose StatementEnd

@@ -6,6 +6,7 @@
 -- schema after it.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- Derived from the registry: DropDerived empties these.
 
@@ -255,30 +256,24 @@ FROM release r
 LEFT JOIN yank y ON y.repo = r.repo AND y.version_key = r.version_key
 LEFT JOIN download_total d ON d.repo = r.repo AND d.version = r.version;
 
--- +goose StatementBegin
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
--- +goose StatementEnd
 
--- +goose StatementBegin
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
--- +goose StatementEnd
 
--- +goose StatementBegin
 CREATE TRIGGER change_no_update BEFORE UPDATE ON change
 BEGIN
     SELECT RAISE(ABORT, 'the change feed is append-only');
 END;
--- +goose StatementEnd
 
--- +goose StatementBegin
 CREATE TRIGGER change_no_delete BEFORE DELETE ON change
 BEGIN
     SELECT RAISE(ABORT, 'the change feed is append-only');
 END;
+
 -- +goose StatementEnd

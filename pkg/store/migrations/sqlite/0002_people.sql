@@ -3,6 +3,7 @@
 -- columns, which have defaults, and tables it does not know.
 
 -- +goose Up
+-- +goose StatementBegin
 
 CREATE TABLE account (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -302,16 +303,14 @@ CREATE TABLE audit_month (
     dropped_ms BIGINT NOT NULL  -- 0 while its table is there
 ) WITHOUT ROWID;
 
--- +goose StatementBegin
 CREATE TRIGGER audit_part_no_update BEFORE UPDATE ON audit_part
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
--- +goose StatementEnd
 
--- +goose StatementBegin
 CREATE TRIGGER audit_part_no_delete BEFORE DELETE ON audit_part
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
+
 -- +goose StatementEnd

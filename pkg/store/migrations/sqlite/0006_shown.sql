@@ -2,6 +2,7 @@
 -- of release, which a list does not read. Derived, and dropped with them.
 
 -- +goose Up
+-- +goose StatementBegin
 
 CREATE TABLE release_shown (
     repo        TEXT   NOT NULL,
@@ -39,3 +40,5 @@ FROM release r
 LEFT JOIN yank y ON y.repo = r.repo AND y.version_key = r.version_key
 LEFT JOIN download_total d ON d.repo = r.repo AND d.version = r.version
 LEFT JOIN release_shown w ON w.repo = r.repo AND w.version_key = r.version_key;
+
+-- +goose StatementEnd

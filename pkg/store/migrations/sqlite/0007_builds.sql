@@ -1,6 +1,7 @@
 -- Binary builds of versions, and what a namespace says of who may attach them.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- Derived from the registry, and dropped with releases. The large column comes
 -- last.
@@ -32,3 +33,5 @@ CREATE TABLE build_policy (
 ) WITHOUT ROWID;
 
 CREATE INDEX change_build ON change (package, digest) WHERE type = 'build.added';
+
+-- +goose StatementEnd

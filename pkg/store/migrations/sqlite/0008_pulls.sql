@@ -3,6 +3,7 @@
 -- before this one.
 
 -- +goose Up
+-- +goose StatementBegin
 
 CREATE TABLE pull (
     repo     TEXT   NOT NULL,
@@ -25,3 +26,5 @@ ALTER TABLE download_total ADD COLUMN ci    BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE download_total ADD COLUMN robot BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE download_total ADD COLUMN raw   BIGINT NOT NULL DEFAULT 0;
 UPDATE download_total SET raw = count;
+
+-- +goose StatementEnd

@@ -2,6 +2,7 @@
 -- own; losing upstream_missing and upstream_sweep costs a sweep.
 
 -- +goose Up
+-- +goose StatementBegin
 
 -- The one foreign registry that a namespace comes from; a namespace without a
 -- row here comes from this registry.
@@ -50,3 +51,5 @@ CREATE INDEX delivery_received ON delivery (received_ms);
 
 CREATE INDEX inbox_parked ON inbox (repo, id) WHERE state = 'parked';
 CREATE INDEX inbox_same ON inbox (repo, tag, digest) WHERE state = 'waiting';
+
+-- +goose StatementEnd

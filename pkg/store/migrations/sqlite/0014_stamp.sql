@@ -3,8 +3,11 @@
 -- file has one process that serves, which counts in memory.
 
 -- +goose Up
+-- +goose StatementBegin
 
 CREATE TABLE stamp (
     name TEXT   NOT NULL PRIMARY KEY,
     n    BIGINT NOT NULL
 ) WITHOUT ROWID;
+
+-- +goose StatementEnd

@@ -2,5 +2,8 @@
 -- process has to look at again.
 
 -- +goose Up
+-- +goose StatementBegin
 
 CREATE INDEX manifest_pushed ON manifest (pushed_ms);
+
+-- +goose StatementEnd

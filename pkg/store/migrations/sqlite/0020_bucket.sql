@@ -3,6 +3,7 @@
 -- in millionths of a request, as of a time.
 
 -- +goose Up
+-- +goose StatementBegin
 
 CREATE TABLE bucket (
     kind   TEXT NOT NULL,
@@ -12,3 +13,5 @@ CREATE TABLE bucket (
     PRIMARY KEY (kind, caller)
 );
 CREATE INDEX bucket_at ON bucket (at_ms);
+
+-- +goose StatementEnd
