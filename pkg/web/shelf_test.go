@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
@@ -31,15 +32,15 @@ type shelf struct {
 	users    []catalog.Dependent
 	whole    catalog.Whole
 	wholeErr error
-	asked    index.Query // last query
-	err      error       // of every call, when set
+	asked    atomic.Pointer[index.Query] // last query
+	err      error                       // of every call, when set
 }
 
 func (s *shelf) Search(_ context.Context, _ account.Principal, q index.Query) (catalog.SearchPage, error) {
 	if _, err := q.Check(); err != nil {
 		return catalog.SearchPage{}, err
 	}
-	s.asked = q
+	s.asked.Store(&q)
 	p := catalog.SearchPage{Items: s.hits, Total: len(s.hits), Facets: s.facets, DidYouMean: s.mean}
 	if q.Cursor == "" && len(s.hits) > 0 {
 		p.NextCursor = "c2"

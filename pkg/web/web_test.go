@@ -333,7 +333,7 @@ func TestSearchQuery(t *testing.T) {
 	w := get(t, h, "/search?q=zip+lang:c&license=MIT&license=Zlib&sort=name&cursor=abc")
 	want := index.Query{Text: "zip", Sort: index.SortName, Limit: index.DefaultLimit, Cursor: "abc", Facets: true,
 		Filters: index.Filters{Language: []string{"c"}, License: []string{"MIT", "Zlib"}}}
-	if diff := cmp.Diff(want, s.asked); w.Code != 200 || diff != "" {
+	if diff := cmp.Diff(&want, s.asked.Load()); w.Code != 200 || diff != "" {
 		t.Errorf("query (-want +got):\n%s", diff)
 	}
 	for _, link := range []string{"/search?license=Zlib&q=zip+lang%3Ac&sort=name", "/search?license=MIT&license=Zlib&q=zip+lang%3Ac&sort=updated"} {
