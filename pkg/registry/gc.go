@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
@@ -364,6 +367,11 @@ func (c *collector) sweep(ctx context.Context, batch []place) error {
 			return err
 		}
 	}
+	if c.o.Replica != "" && !c.report.DryRun {
+		// Another process may store again what was removed here: a journal that
+		// is played after a crash must not take that away.
+		return c.disk.Shed(ctx)
+	}
 	return ctx.Err()
 }
 
@@ -380,6 +388,16 @@ func (c *collector) remove(ctx context.Context, l place) error {
 	p := path.Dir(blobPath(l.d))
 	if l.repo != "" {
 		p = path.Dir(layerLink(l.repo, l.d))
+	}
+	if !c.report.DryRun {
+		if err := c.drop(ctx, p); refilled(err) {
+			c.report.Young++
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	if l.repo != "" {
 		c.report.Links++
 	} else {
 		c.report.Removed++
@@ -388,10 +406,16 @@ func (c *collector) remove(ctx context.Context, l place) error {
 	if len(c.report.Garbage) < maxGarbage {
 		c.report.Garbage = append(c.report.Garbage, Garbage{Digest: l.d.String(), Repo: l.repo, Size: size})
 	}
-	if c.report.DryRun {
-		return nil
+	return nil
+}
+
+// refilled reports whether a directory could not be removed because another
+// process stored into it at that very moment.
+func refilled(err error) bool {
+	if e, ok := errors.AsType[driver.Error](err); ok {
+		err = e.Detail
 	}
-	return c.drop(ctx, p)
+	return errors.Is(err, syscall.ENOTEMPTY)
 }
 
 // expired reports whether a link or a blob is there and beyond the grace. A
