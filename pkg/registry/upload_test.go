@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,10 +76,11 @@ func TestUploadResume(t *testing.T) {
 
 func TestUploadLimits(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) // what follows two hours later is of the same day
+	noon := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC) // what follows two hours later is of the same day
+	var ahead atomic.Int64
 	w := newWorld(t, func(o *registry.Options) {
 		o.Limits = registry.Limits{MaxBlob: 10, MaxSessions: 2, BytesPerDay: 35, UploadAge: time.Hour}
-		o.Now = func() time.Time { return now }
+		o.Now = func() time.Time { return noon.Add(time.Duration(ahead.Load())) }
 	})
 	up := "/v2/acme/z/blobs/uploads/"
 	put := func(content string) int {
@@ -96,7 +98,7 @@ func TestUploadLimits(t *testing.T) {
 			t.Errorf("open session %d = %d %s; want %d", i, got.status, got.body, want)
 		}
 	}
-	now = now.Add(2 * time.Hour)
+	ahead.Add(int64(2 * time.Hour))
 	if n, err := w.r.Purge(t.Context()); err != nil || n == 0 {
 		t.Errorf("Purge = %d, %v; want the abandoned uploads", n, err)
 	}
@@ -107,7 +109,7 @@ func TestUploadLimits(t *testing.T) {
 	if fmt.Sprint(statuses) != "[201 429 429]" { // 10 + 11 + 10 of 35
 		t.Errorf("blobs until the day's bytes are spent = %v", statuses)
 	}
-	now = now.Add(24 * time.Hour)
+	ahead.Add(int64(24 * time.Hour))
 	if got := put("next day"); got != 201 {
 		t.Errorf("next day = %d; want 201", got)
 	}
