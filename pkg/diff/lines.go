@@ -28,6 +28,7 @@ type Line struct {
 	Op       Op
 	Old, New int    // numbers from 1; 0 where the line is not there
 	Text     string // without its end
+	NoEnd    bool   // a last line that has no end
 }
 
 // Hunk is lines that changed, and some around them.
@@ -53,23 +54,11 @@ func Lines(old, new string, context int) Result {
 	return d.hunks(a, b, context)
 }
 
-// split cuts text into lines. A last line without an end is told from one with
-// it, as patch does.
+// split cuts text into lines with their ends, so that a last line without one is
+// another line than the same with it, as it is to patch.
 func split(text string) []string {
-	if text == "" {
-		return nil
-	}
-	lines := strings.Split(text, "\n")
-	last := len(lines) - 1
-	if lines[last] == "" {
-		return lines[:last]
-	}
-	lines[last] += NoEnd
-	return lines
+	return slices.Collect(strings.Lines(text))
 }
-
-// NoEnd stands at the end of a last line that has no end of its own.
-const NoEnd = "\x00"
 
 func number(lines []string, ids map[string]int) []int {
 	out := make([]int, len(lines))
@@ -214,15 +203,15 @@ func (d *differ) hunks(a, b []string, context int) (r Result) {
 		case i < len(a) && !d.keepA[i]:
 			r.Removed++
 			changed = append(changed, len(all))
-			all = append(all, Line{Op: Removed, Old: i + 1, Text: a[i]})
+			all = append(all, line(Removed, i+1, 0, a[i]))
 			i++
 		case k < len(b) && !d.keepB[k]:
 			r.Added++
 			changed = append(changed, len(all))
-			all = append(all, Line{Op: Added, New: k + 1, Text: b[k]})
+			all = append(all, line(Added, 0, k+1, b[k]))
 			k++
 		default:
-			all = append(all, Line{Op: Same, Old: i + 1, New: k + 1, Text: b[k]})
+			all = append(all, line(Same, i+1, k+1, b[k]))
 			i, k = i+1, k+1
 		}
 	}
@@ -236,6 +225,11 @@ func (d *differ) hunks(a, b []string, context int) (r Result) {
 		r.Hunks = append(r.Hunks, hunk(all[from:to]))
 	}
 	return r
+}
+
+func line(op Op, old, new int, text string) Line {
+	text, ended := strings.CutSuffix(text, "\n")
+	return Line{Op: op, Old: old, New: new, Text: text, NoEnd: !ended}
 }
 
 func hunk(lines []Line) Hunk {

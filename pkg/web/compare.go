@@ -523,10 +523,9 @@ func beside(r diff.Row) (old, new side) {
 }
 
 func sideOf(l *diff.Line, changed string) side {
-	s := side{Op: changed}
+	s := side{Op: changed, Pre: l.Text, NoEnd: l.NoEnd}
 	if l.Op == diff.Same {
 		s.Op = "same"
 	}
-	s.Pre, s.NoEnd = strings.CutSuffix(l.Text, diff.NoEnd)
 	return s
 }
