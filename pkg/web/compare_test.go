@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -45,11 +44,7 @@ func TestCompare(t *testing.T) {
 	s := newTwoShelf()
 	h := newSite(t, s)
 	const at = "/packages/acme/zlib/compare"
-	for _, tt := range []struct {
-		path   string
-		status int
-		want   []string
-	}{
+	for _, v := range []visit{
 		{at, 200, []string{`<option selected>1.2.13</option>`, `<option selected>1.3.1</option>`}},
 		{at + "?from=1.2.13&to=1.3.1", 200, []string{
 			`int a = <b>22</b>;`, `int a = <b>1</b>;`, `int &lt;b&gt;;`, "1 added, 1 removed", "5 changed", "+903", `old/name.c</span> <span aria-hidden="true">→`, "98 % alike",
@@ -65,21 +60,8 @@ func TestCompare(t *testing.T) {
 		{"/packages/acme/zlib/versions", 200, []string{`href="/packages/acme/zlib/compare?from=1.2.13&amp;to=1.3.1">Changes`, "CVE-2023-45853"}},
 		{"/packages/acme/nope/compare?from=1&to=2", 404, nil},
 	} {
-		w := get(t, h, tt.path)
-		body := w.Body.String()
-		if w.Code != tt.status {
-			t.Errorf("GET %s: %d; want %d", tt.path, w.Code, tt.status)
-		}
-		for _, want := range tt.want {
-			if !strings.Contains(body, want) {
-				t.Errorf("GET %s: want %s in %s", tt.path, want, body)
-			}
-		}
-		if strings.Contains(body, "same.c</a>") {
-			t.Errorf("GET %s lists a file that is the same", tt.path)
-		}
-		if w.Code == http.StatusOK {
-			checkPage(t, tt.path, body)
+		if body := v.page(t, h); strings.Contains(body, "same.c</a>") {
+			t.Errorf("GET %s lists a file that is the same", v.path)
 		}
 	}
 	before := s.opened

@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 )
@@ -27,11 +26,7 @@ func bookShelf() *shelf {
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	h := newSite(t, bookShelf())
-	for _, tt := range []struct {
-		path   string
-		status int
-		want   []string
-	}{
+	for _, v := range []visit{
 		{"/packages/acme/zlib/docs", 302, nil},
 		{"/packages/acme/zlib/1.3.1/docs", 200, []string{
 			`<a href="/packages/acme/zlib/1.3.1/docs/guide.md#readme-use"`, `<a href="/packages/acme/zlib/1.3.1/changelog"`, `href="/packages/acme/zlib/1.3.1/files/src/a.c"`, `href="/packages/acme/zlib/1.3.1/docs/part" rel`,
@@ -52,19 +47,7 @@ func TestDocs(t *testing.T) {
 		{"/packages/acme/zlib/1.3.1/files/docs/guide.md", 200, []string{`<a href="/packages/acme/zlib/1.3.1/docs/guide.md">Read as a page`}},
 		{"/packages/acme/nope/docs", 404, nil},
 	} {
-		w := get(t, h, tt.path)
-		body := w.Body.String()
-		if w.Code != tt.status {
-			t.Errorf("GET %s: %d; want %d", tt.path, w.Code, tt.status)
-		}
-		for _, want := range tt.want {
-			if !strings.Contains(body, want) {
-				t.Errorf("GET %s: %s; want %s in it", tt.path, body, want)
-			}
-		}
-		if w.Code == http.StatusOK {
-			checkPage(t, tt.path, body)
-		}
+		v.page(t, h)
 	}
 	if got := get(t, h, "/packages/acme/zlib/1.3.1/docs").Body.String(); strings.Index(got, "Next one") > strings.Index(got, "Guide</a>") || strings.Contains(got, "CMakeLists") {
 		t.Errorf("the pages are not in reading order: %s", got)

@@ -59,6 +59,32 @@ func get(t testing.TB, h http.Handler, path string, header ...string) *httptest.
 	return w
 }
 
+// visit is what an address answers, and what is in it.
+type visit struct {
+	path   string
+	status int
+	want   []string
+}
+
+// page opens it and returns its body.
+func (v visit) page(t *testing.T, h http.Handler) string {
+	t.Helper()
+	w := get(t, h, v.path)
+	body := w.Body.String()
+	if w.Code != v.status {
+		t.Errorf("GET %s: %d; want %d", v.path, w.Code, v.status)
+	}
+	for _, want := range v.want {
+		if !strings.Contains(body, want) {
+			t.Errorf("GET %s: want %s in %s", v.path, want, body)
+		}
+	}
+	if w.Code == http.StatusOK {
+		checkPage(t, v.path, body)
+	}
+	return body
+}
+
 func TestPages(t *testing.T) {
 	t.Parallel()
 	h := newSite(t, newShelf())
