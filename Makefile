@@ -82,12 +82,12 @@ test/toolchains: ## packages installed, built, linked and run with gcc, clang, C
 test/postgres: ## the same registry on Postgres, on private servers that initdb makes (needs postgresql)
 	CLYDE_TEST_POSTGRES=1 go test -count=1 -timeout 10m -run '^TestPostgres' ./pkg/store ./pkg/server ./cmd/clyde-registry
 
-test/deploy: ## deploy/ by the parsers of Kubernetes, kustomize, Compose, BuildKit, Prometheus and, where it is, systemd
+test/deploy: ## deploy/ by the parsers of Kubernetes, kustomize, Compose, BuildKit, Prometheus and systemd (needs systemd-analyze)
 	go test -count=1 -tags deploy -modfile .ci/deploy/tools.mod ./.ci/deploy
 
 test/s3: ## blobs in a bucket of a real S3 server (builds it once; needs the network for that)
 	.ci/tool '$(CLYDE_TOOLS)' versitygw
-	CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -run '^TestS3' ./pkg/registry
+	CLYDE_TEST_TOOLS=1 CLYDE_TOOLS='$(CLYDE_TOOLS)' go test -count=1 -run '^TestS3' ./pkg/registry
 
 test/all: test/clients test/toolchains test/postgres test/s3 test/deploy test/browser test/sigstore build ## what CI runs after make test
 	DEMO_EXIT=1 ./deploy/demo.sh

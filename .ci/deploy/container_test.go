@@ -111,11 +111,11 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// The unit is read by systemd, where it is here.
+// The unit is read by systemd.
 func TestSystemd(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("systemd-analyze is not here; the unit was not looked at")
+		t.Fatal("systemd-analyze is missing: apt-get install systemd")
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "clyde-registry.service"))
 	if err != nil {

@@ -32,7 +32,7 @@ func Programs(t testing.TB, names ...string) {
 
 // Tools returns the folder of programs that .ci/tool built: CLYDE_TOOLS, by
 // default the one that make fills. Where one of the names is not in it, Tools
-// skips a test, and fails it in its target, test/clients or test/sigstore.
+// skips a test, and fails it in its target: test/clients, test/sigstore, test/s3.
 func Tools(t testing.TB, names ...string) string {
 	t.Helper()
 	dir := os.Getenv("CLYDE_TOOLS")

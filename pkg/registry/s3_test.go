@@ -18,6 +18,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/clydepm/clyde-registry/internal/toolchaintest"
 	"github.com/clydepm/clyde-registry/pkg/registry"
 	"github.com/clydepm/clyde-registry/pkg/registry/s3driver"
 )
@@ -32,13 +33,7 @@ const (
 // directory of the bucket.
 func s3Server(t *testing.T) (endpoint, dir string) {
 	t.Helper()
-	tool := filepath.Join(os.Getenv("CLYDE_TOOLS"), "versitygw")
-	if os.Getenv("CLYDE_TOOLS") == "" {
-		t.Skip("CLYDE_TOOLS is not set: run make test/s3")
-	}
-	if _, err := os.Stat(tool); err != nil {
-		t.Skipf("%v: run make test/s3", err)
-	}
+	tool := filepath.Join(toolchaintest.Tools(t, "versitygw"), "versitygw")
 	root := t.TempDir()
 	dir = filepath.Join(root, s3Bucket)
 	if err := os.Mkdir(dir, 0o700); err != nil {
