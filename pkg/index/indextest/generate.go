@@ -159,7 +159,10 @@ func Queries(docs []index.Document, seed uint64) iter.Seq[index.Query] {
 				}
 				q.Text = string(b)
 			case 8:
-				q.Text = d.Headers[0]
+				q.Text = base + ".h" // which not every package says it has
+				if len(d.Headers) > 0 {
+					q.Text = d.Headers[0]
+				}
 			default:
 				q.Filters.Language = []string{"cpp"}
 				q.Sort = index.Sorts[r.IntN(len(index.Sorts))]
