@@ -30,6 +30,7 @@ var layer = map[string]int{
 	"pkg/keylock":             10, // a mutex for each key
 	"pkg/filelock":            10, // the same between processes
 	"pkg/markdown":            10,
+	"pkg/card":                10, // pictures for previews
 	"pkg/diff":                10, // what changed between texts and trees
 	"pkg/resolve":             10,
 	"pkg/resolve/resolvetest": 11,

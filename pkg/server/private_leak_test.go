@@ -50,7 +50,7 @@ func TestPrivateShowsNowhere(t *testing.T) {
 		"/api/v1/suggest?q=hus", "/api/v1/suggest?q=que", "/search?q=hushed", "/search?q=quincunx", "/search?q=", "/api/v1/changes?after=0",
 		"/api/v1/packages/hushed", "/packages/hushed", "/v2/_catalog?n=100", "/packages", "/namespaces/acme", "/packages/acme/pub/dependents",
 		"/", "/browse", "/sitemap.xml", "/sitemaps/1.xml", "/feeds/site.atom", "/feeds/acme.atom", "/feeds/acme/hushed.atom", "/badges/acme/hushed/version.svg",
-		"/badges/acme/hushed/version.json", "/packages/acme/hushed.json",
+		"/badges/acme/hushed/version.json", "/cards/acme/hushed/1.0.0.png", "/packages/acme/hushed.json",
 	}
 	for _, r := range w.allRoutes() {
 		if r.method == "GET" && !strings.HasPrefix(r.path, "/v2/{") {

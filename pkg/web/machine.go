@@ -36,6 +36,8 @@ func (s *Web) machineRoutes() {
 		"/feeds/{file}":              s.namespaceFeed,
 		"/feeds/{ns}/{file}":         s.packageFeed,
 		"/badges/{ns}/{name}/{file}": s.badge,
+		"/cards/{file}":              s.siteCard,
+		"/cards/{ns}/{name}/{file}":  s.card,
 	} {
 		s.mux.Handle("GET "+pattern, s.page(h))
 	}
@@ -56,7 +58,7 @@ func (s *Web) answer(w http.ResponseWriter, r request, kind, cache string, body 
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	if len(body) >= compressFrom && takesGzip(r.Request) {
+	if kind != pngKind && len(body) >= compressFrom && takesGzip(r.Request) {
 		var err error
 		if body, err = compressed(body); err != nil {
 			return fmt.Errorf("web: %s: %w", r.URL.Path, err)

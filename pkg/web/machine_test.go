@@ -34,6 +34,9 @@ func TestMachines(t *testing.T) {
 		{"/badges/acme/zlib/downloads.json", "application/json", []string{`"message":"123k"`}},
 		{"/badges/@acme/zlib/dependents.svg", "image/svg+xml", []string{">42<"}},
 		{"/badges/acme/zlib/standard.svg", "image/svg+xml", []string{">C11<"}},
+		{"/cards/site.png", "image/png", []string{"\x89PNG"}},
+		{"/cards/acme/zlib/1.3.1.png", "image/png", []string{"\x89PNG"}},
+		{"/cards/acme/zlib/1.2.13.png", "image/png", []string{"\x89PNG"}},
 	} {
 		w := get(t, h, tt.path)
 		body := w.Body.String()
@@ -65,6 +68,7 @@ func TestMachines(t *testing.T) {
 	for _, path := range []string{
 		"/sitemaps/0.xml", "/sitemaps/2.xml", "/sitemaps/x.xml", "/sitemaps/1", "/sitemaps/501.xml", "/feeds/acme", "/feeds/A.atom", "/feeds/acme/none.atom", "/feeds/acme/zlib",
 		"/badges/acme/zlib/price.svg", "/badges/acme/zlib/version.png", "/badges/acme/none/version.svg", "/badges/A/zlib/version.svg", "/badges/acme/zlib/version",
+		"/cards/other.png", "/cards/acme/zlib/9.9.png", "/cards/acme/zlib/1.3.1", "/cards/acme/zlib/.png", "/cards/acme/none/1.3.1.png", "/cards/A/zlib/1.3.1.png",
 	} {
 		if w := get(t, h, path); w.Code != 404 {
 			t.Errorf("GET %s = %d; want 404", path, w.Code)
@@ -79,10 +83,35 @@ func TestMachinesOfPrivate(t *testing.T) {
 	s := newShelf()
 	s.pkg.Private = true
 	h := newSite(t, s)
-	for _, path := range []string{"/badges/acme/zlib/version.svg", "/badges/acme/zlib/version.json", "/feeds/acme/zlib.atom"} {
+	for _, path := range []string{"/badges/acme/zlib/version.svg", "/badges/acme/zlib/version.json", "/feeds/acme/zlib.atom", "/cards/acme/zlib/1.3.1.png"} {
 		if w := get(t, h, path, "Authorization", "Bearer good"); w.Code != 404 {
 			t.Errorf("GET %s of a private package = %d; want 404", path, w.Code)
 		}
+	}
+}
+
+// Previews find the picture of exactly what is shown; a private package has
+// none.
+func TestCards(t *testing.T) {
+	t.Parallel()
+	s := newShelf()
+	h := newSite(t, s)
+	for path, want := range map[string]string{
+		"/":                          "/cards/site.png",
+		"/packages/acme/zlib":        "/cards/acme/zlib/1.3.1.png",
+		"/packages/acme/zlib/1.2.13": "/cards/acme/zlib/1.2.13.png",
+	} {
+		body := get(t, h, path).Body.String()
+		if !strings.Contains(body, `<meta property="og:image" content="http://localhost:8080`+want+`">`) || !strings.Contains(body, `content="summary_large_image"`) {
+			t.Errorf("GET %s names no picture %s", path, want)
+		}
+	}
+	if a, b := get(t, h, "/cards/acme/zlib/1.3.1.png"), get(t, h, "/cards/acme/zlib/1.3.1.png", "Accept-Encoding", "gzip"); a.Body.String() != b.Body.String() {
+		t.Error("a second look gives another picture")
+	}
+	s.pkg.Private = true
+	if body := get(t, h, "/packages/acme/zlib", "Authorization", "Bearer good").Body.String(); strings.Contains(body, "og:image") {
+		t.Error("the page of a private package names a picture")
 	}
 }
 

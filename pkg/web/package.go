@@ -140,6 +140,9 @@ func (s *Web) aside(r request, h *head, n clyde.Name) error {
 		return nil
 	}
 	h.About, h.Feeds = h.Package.Description, []feed{packageFeed(h.Package)}
+	if h.Release.Version != "" && h.Release.State != "pending" {
+		h.Card = s.cardURL(n, h.Release.Version)
+	}
 	if h.Tab == "readme" && s.o.PublicURL != "" {
 		h.Canonical = s.o.PublicURL + packageURL(n.String(), "")
 		if !h.Latest {

@@ -25,7 +25,7 @@ type base struct {
 	About     string   // a sentence for search engines and previews; may be empty
 	Canonical string   // the address by which others should know the page; "" for none
 	Site      string   // address of the site, without a slash at the end
-	Card      string   // address of the picture in previews; "" for none
+	Card      string   // address of the picture in previews
 	Feeds     []feed   // of what the page is about
 	Data      any      // the page's JSON-LD; nil for none
 	Query     string   // what the search box shows
@@ -42,7 +42,7 @@ type base struct {
 type feed struct{ Title, URL string }
 
 func (s *Web) base(r request, title string) base {
-	b := base{Title: title, Site: s.o.PublicURL, Query: clip(r.URL.Query().Get("q"))}
+	b := base{Title: title, Site: s.o.PublicURL, Card: s.o.PublicURL + "/cards/site.png", Query: clip(r.URL.Query().Get("q"))}
 	if !r.who.Anonymous() {
 		b.Signed, b.Person = r.who.String(), r.who.Session != ""
 	} else if s.o.Accounts != nil {

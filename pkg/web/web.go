@@ -94,6 +94,9 @@ type Web struct {
 
 	comparisons recent.Cache[*comparison] // by the digests of both versions
 	turns       chan struct{}             // to make one
+
+	cards recent.Cache[[]byte] // by what they say
+	pen   chan struct{}        // to draw one
 }
 
 // New parses the templates and returns the pages, or the error in them.
@@ -116,6 +119,7 @@ func New(o Options) (*Web, error) {
 	}
 	w := &Web{o: o, mux: &routes{ServeMux: http.NewServeMux()}, cross: http.NewCrossOriginProtection()}
 	w.comparisons.Max, w.turns = comparisonsKept, make(chan struct{}, comparisonsAtOnce)
+	w.cards.Max, w.pen = cardsKept, make(chan struct{}, 1)
 	w.outlines.Max, w.books.Max, w.documents.Max = outlinesKept, booksKept, documentsKept
 	var err error
 	if o.PublicURL != "" {
