@@ -119,7 +119,7 @@ func addPresets(g *graph, files map[string]string) {
 		Configure: []preset{{presetName, "With the packages of clyde install", "${sourceDir}/build", "${fileDir}/clyde.cmake"}},
 		Build:     []buildPreset{{presetName, presetName}},
 	})
-	if root := filepath.Dir(g.deps); presetsWanted(root) {
+	if PresetsWanted(g.deps) {
 		files[presetsFile] = jsonText(presets{
 			Version: 4,
 			Vendor:  map[string]string{presetName: "Written by " + mark},
@@ -128,9 +128,12 @@ func addPresets(g *graph, files map[string]string) {
 	}
 }
 
-// presetsWanted reports whether the user presets of the project may be
-// written: they are absent or ours, and the project has no preset of that name.
-func presetsWanted(root string) bool {
+// PresetsWanted reports whether Write makes CMakeUserPresets.json beside a deps
+// folder: the project there is one of CMake's, its user presets are absent or
+// ours, and it has no preset of that name. The answer changes with the project's
+// own files, and only with those.
+func PresetsWanted(deps string) bool {
+	root := filepath.Dir(deps)
 	if _, err := os.Stat(filepath.Join(root, "CMakeLists.txt")); err != nil {
 		return false
 	}

@@ -297,8 +297,8 @@ func firstOf(ctx context.Context, errs []error) error {
 	return given
 }
 
-// fingerprint covers everything that decides what the deps folder holds, but
-// for the contents of local folders. Where it and the folders are as the last
+// fingerprint covers everything that decides what the deps folder holds, and
+// the presets beside it, but for the contents of local folders. Where it and the folders are as the last
 // Run left them there is nothing to do. It is "" where that cannot be known.
 func (in *installer) fingerprint() string {
 	for _, p := range in.order {
@@ -321,8 +321,9 @@ func (in *installer) fingerprint() string {
 		BuildType, Stamp, Policy string
 		Flags                    []string
 		FromSource               bool
+		Presets                  bool
 		Packages                 []one
-	}{stateVersion, in.o.Platform, in.o.BuildType, in.o.Toolchain.Stamp, in.o.Policy, in.o.flags(), in.o.Prebuilt == nil, nil}
+	}{stateVersion, in.o.Platform, in.o.BuildType, in.o.Toolchain.Stamp, in.o.Policy, in.o.flags(), in.o.Prebuilt == nil, generate.PresetsWanted(in.o.Deps), nil}
 	for _, p := range in.order {
 		o := one{p.name, p.locked.Digest, p.locked.Registry + " " + p.locked.Checksum, p.locked.Traits, p.linked, p.direct, nil}
 		for _, d := range slices.Concat(p.deps, p.tools) {
