@@ -58,20 +58,20 @@ const (
 // SignatureResult is one signature or attestation and what came of checking it.
 type SignatureResult struct {
 	Format         Format        `json:"format"`
-	Manifest       digest.Digest `json:"manifest"`                 // that carries it
-	Layer          digest.Digest `json:"layer,omitempty"`          // its bytes; empty when the manifest could not be read
-	State          State         `json:"state"`                    // never StateUnsigned
-	KeyFingerprint string        `json:"keyFingerprint,omitempty"` // of the key that made it, when verified
-	KeyName        string        `json:"keyName,omitempty"`        // Key.Name of that key
-	PredicateType  string        `json:"predicateType,omitempty"`  // from inside the signed statement; empty for a legacy signature
-	Subject        string        `json:"subject,omitempty"`        // the package named inside the signed bytes, a purl or a repository
-	Authorities    []string      `json:"authorities,omitempty"`    // names of those that made it, when verified
-	Certificate    *Certificate  `json:"certificate,omitempty"`    // who was vouched for, proven; also where they do not count
-	Trust          string        `json:"trust,omitempty"`          // name of the trusted root that proves the certificate
-	Logs           []LogEntry    `json:"logs,omitempty"`           // transparency logs that hold it, proven
-	Times          []time.Time   `json:"times,omitempty"`          // when it was made, proven
-	Reason         string        `json:"reason,omitempty"`         // why it is not verified, a sentence without its full stop
-	Unsupported    bool          `json:"unsupported,omitempty"`    // of a kind this version cannot check
+	Manifest       digest.Digest `json:"manifest"`                  // that carries it
+	Layer          digest.Digest `json:"layer,omitempty"`           // its bytes; empty when the manifest could not be read
+	State          State         `json:"state"`                     // never StateUnsigned
+	KeyFingerprint string        `json:"key_fingerprint,omitempty"` // of the key that made it, when verified
+	KeyName        string        `json:"key_name,omitempty"`        // Key.Name of that key
+	PredicateType  string        `json:"predicate_type,omitempty"`  // from inside the signed statement; empty for a legacy signature
+	Subject        string        `json:"subject,omitempty"`         // the package named inside the signed bytes, a purl or a repository
+	Authorities    []string      `json:"authorities,omitempty"`     // names of those that made it, when verified
+	Certificate    *Certificate  `json:"certificate,omitempty"`     // who was vouched for, proven; also where they do not count
+	Trust          string        `json:"trust,omitempty"`           // name of the trusted root that proves the certificate
+	Logs           []LogEntry    `json:"logs,omitempty"`            // transparency logs that hold it, proven
+	Times          []time.Time   `json:"times,omitempty"`           // when it was made, proven
+	Reason         string        `json:"reason,omitempty"`          // why it is not verified, a sentence without its full stop
+	Unsupported    bool          `json:"unsupported,omitempty"`     // of a kind this version cannot check
 
 	// Statement is the JSON that was signed; nil for a legacy signature. Until
 	// State is StateVerified it says what somebody claims.

@@ -106,3 +106,47 @@ func TestPostgresSchema(t *testing.T) {
 	})
 	t.Run("append only", func(t *testing.T) { appendOnly(t, db) })
 }
+
+// Reports of signatures that an older release stored are read by the names of
+// today, and what they say stays what it was.
+func TestReportWords(t *testing.T) {
+	t.Parallel()
+	reportWords(t, openInternal(t, Options{}))
+}
+
+func TestPostgresReportWords(t *testing.T) {
+	t.Parallel()
+	reportWords(t, openInternal(t, Options{URL: postgrestest.Start(t).Database(t)}))
+}
+
+func reportWords(t *testing.T, db *DB) {
+	t.Helper()
+	ctx := t.Context()
+	for version, report := range map[string]string{
+		"1.0.0": `{"signatures":[{"state":"verified","keyFingerprint":"SHA256:x","keyName":"a \"keyName\":","predicateType":"https://x"}],"attestations":[{"predicateType":"é"}]}`,
+		"2.0.0": "",
+	} {
+		r := Release{Repo: "acme/zlib", VersionKey: version, Version: version, State: "visible", Report: []byte(report)}
+		if err := db.SaveRelease(ctx, Package{Repo: r.Repo, Latest: version, Doc: []byte{}}, r, nil, Change{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := migrations.ReadFile("migrations/" + db.eng.name() + "/0022_report_words.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // again changes nothing
+		if _, err := db.writer.conn.ExecContext(ctx, string(b)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for version, want := range map[string]string{
+		"1.0.0": `{"signatures":[{"state":"verified","key_fingerprint":"SHA256:x","key_name":"a \"keyName\":","predicate_type":"https://x"}],"attestations":[{"predicate_type":"é"}]}`,
+		"2.0.0": "",
+	} {
+		r, err := db.ReleaseByVersion(ctx, "acme/zlib", version)
+		if err != nil || string(r.Report) != want {
+			t.Errorf("report of %s = %s, %v; want %s", version, r.Report, err, want)
+		}
+	}
+}
