@@ -13,7 +13,9 @@ import (
 // Since raises the versions that f needs of the C and the C++ library to those
 // that its archives ask for. An archive names no versions: what it asks for is
 // as old as the oldest version of that symbol in the libraries of this
-// machine, since those keep all they ever had.
+// machine, since those keep all they ever had. libc++ has some symbols of the
+// same names (std::runtime_error's are in no namespace of its own), and no
+// versions.
 func (t Toolchain) Since(ctx context.Context, r *binary.Report, f *compat.Facts) error {
 	if t.Host.Libc.Family != "glibc" {
 		return nil
@@ -41,7 +43,7 @@ func (t Toolchain) Since(ctx context.Context, r *binary.Report, f *compat.Facts)
 		}
 		for _, name := range m.Undefined {
 			raise(&f.Libc.Min, since["GLIBC_"][name])
-			if f.Language == compat.CPP {
+			if f.CXXStdlib.Family == "libstdc++" {
 				raise(&f.CXXStdlib.MinSymbolVersion, since["GLIBCXX_"][name])
 			}
 		}

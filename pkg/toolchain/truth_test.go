@@ -24,8 +24,11 @@ std::string greet(const std::string &who, std::vector<std::string> &seen);
 shape *make();
 `
 
+// It asks for what libstdc++ and libc++ both have under one name.
 const truthLibrary = `
 #include "shape.h"
+#include <stdexcept>
+std::runtime_error *trouble() { return new std::runtime_error("trouble"); }
 shape::~shape() {}
 int shape::area() const { return 3; }
 shape *make() { return new shape; }
@@ -113,6 +116,8 @@ func TestToolchainsAgreeWithRules(t *testing.T) {
 					if !runs {
 						t.Errorf("%s (%s) with %s: the rules say it fits, and it does not link or run: %v\n%s", lib.name, linkage, user.name, err, out)
 					}
+				} else if user.name == lib.name {
+					t.Errorf("%s (%s): it does not fit where it was made: %s", lib.name, linkage, v.Why)
 				}
 				pair := [2]string{lib.name, user.name}
 				o := seen[pair]
