@@ -61,7 +61,8 @@ func newBuilds(a *app) *cobra.Command {
 		Long: "List the binary builds of the latest version, or of the newest in RANGE. With --for-host, those that fit\n" +
 			"this machine and its compiler (CC, CXX, CFLAGS, CXXFLAGS), the best first; none is exit status 6. With\n" +
 			"--explain the others too, each with the first fact that failed. In a pipe the columns are separated by\n" +
-			"tabs: system, processor, compiler, standard library, linkage, build type, abi_id, bytes, day, class, why.",
+			"tabs: system, processor, compiler, standard library, linkage, build type, abi_id, bytes, day, class, why,\n" +
+			"names of shared libraries, number of symbols that no other file of a program may define.",
 		Example: "  clyde builds @acme/fastjson\n  clyde builds @acme/fastjson --for-host --explain\n  CXXFLAGS=-stdlib=libc++ CXX=clang++ clyde builds @acme/fastjson --for-host",
 	}, func(ctx context.Context, c *client.Client, t target) error {
 		forHost = forHost || explain
@@ -155,13 +156,18 @@ func (a *app) showBuilds(name clyde.Name, version string, host *compat.Host, bui
 		if isTerminal(a.stdout) {
 			abi, bytes = abi[:min(len(abi), 16)], size(b.Size)
 		}
+		var sonames, symbols string // "" of what the registry did not measure yet
+		if l := b.Links; l != nil {
+			sonames, symbols = strings.Join(l.SONames, " "), strconv.Itoa(l.Symbols)
+		}
 		rows = append(rows, []string{
 			b.OS, b.Arch, strings.TrimSpace(f.Compiler.Family + " " + f.Compiler.Version), f.CXXStdlib.Family, f.Linkage,
-			cmp.Or(f.BuildType, "-"), abi, bytes, day(b.Attached), b.Class, b.Why,
+			cmp.Or(f.BuildType, "-"), abi, bytes, day(b.Attached), b.Class, b.Why, sonames, symbols,
 		})
 	}
 	return a.table([]column{
 		{title: "OS"}, {title: "ARCH"}, {title: "COMPILER", gives: true}, {title: "STDLIB"}, {title: "LINKAGE"}, {title: "TYPE"},
 		{title: "ABI", gives: true}, {title: "SIZE", right: true}, {title: "DATE"}, {title: "CLASS"}, {title: "WHY", gives: true},
+		{title: "SONAME", gives: true}, {title: "SYMBOLS", right: true},
 	}, rows)
 }

@@ -33,6 +33,7 @@ var (
 		ABIID: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", OS: "linux", Arch: "x86_64", Size: 104_857, Attached: exampleTime,
 		Actor: "ci of acme", Facts: json.RawMessage(`{"schema":1,"language":"c","os":"linux","arch":"x86_64","cpu_baseline":"x86-64-v1","libc":{"family":"glibc","min":"2.14"},` +
 			`"compiler":{"family":"gcc","version":"12.2.0"},"pic":true,"linkage":"static","source_digest":"` + exampleSource + `"}`),
+		Links: &catalog.Links{SONames: []string{}, Symbols: 88},
 	}
 	exampleDependency = catalog.Dependency{Name: "@acme/zlib", Range: "^1.3", Kind: "requires", Known: true}
 	exampleRelease    = catalog.Release{

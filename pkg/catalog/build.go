@@ -25,6 +25,14 @@ type Build struct {
 	Attached  time.Time       `json:"attached_at" doc:"when it was pushed"`
 	Actor     string          `json:"attached_by" doc:"who pushed it"`
 	Facts     json.RawMessage `json:"facts" doc:"build.json: what the build needs and how it was made"`
+	Links     *Links          `json:"links,omitempty" doc:"what linkers and loaders find in it, measured from its files; absent until it was measured"`
+}
+
+// Links is what linkers and loaders find in a build.
+type Links struct {
+	SONames []string `json:"sonames" doc:"of its shared libraries, sorted" example:"libz.so.1"`
+	Symbols int      `json:"symbols" doc:"how many it defines that no other file of a program may define"`
+	Shared  bool     `json:"shared" doc:"the symbols are those that its shared libraries export, for want of archives"`
 }
 
 // Fit is what the rules say of one build for one host.
@@ -45,9 +53,16 @@ func (c *Catalog) Builds(ctx context.Context, p account.Principal, ref Ref) ([]B
 	if err != nil {
 		return nil, err
 	}
+	links, err := c.DB.LinksOfBuilds(ctx, r.Repo, r.VersionKey)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Build, len(rows))
 	for i, b := range rows {
 		out[i] = c.build(ctx, b)
+		if l, ok := links[b.Digest]; ok {
+			out[i].Links = &Links{SONames: l.SONames, Symbols: l.Symbols, Shared: l.Shared}
+		}
 	}
 	return out, nil
 }

@@ -320,6 +320,14 @@ type Build struct {
 	Attached  time.Time     `json:"attached_at"`
 	Actor     string        `json:"attached_by"`
 	Facts     *compat.Facts `json:"facts"`
+	Links     *Links        `json:"links,omitempty"` // nil until the registry measured it
+}
+
+// Links is what linkers and loaders find in a build, measured from its files.
+type Links struct {
+	SONames []string `json:"sonames"` // of its shared libraries, sorted
+	Symbols int      `json:"symbols"` // that no other file of a program may define
+	Shared  bool     `json:"shared"`  // the symbols are those that shared libraries export
 }
 
 // Problem is something that was pushed and could not be taken.

@@ -76,3 +76,28 @@ func (db *DB) BuildSymbols(ctx context.Context, repo, key string) (*BuildLinks, 
 	}
 	return &ls[0], nil
 }
+
+// LinkSummary is what was measured of one build, with its symbols counted.
+type LinkSummary struct {
+	Digest  string   // of the build's manifest
+	Shared  bool     // as in BuildLinks
+	SONames []string // sorted
+	Symbols int
+}
+
+// LinksOfBuilds returns what was measured of the builds of a version, by digest.
+// A build that was not measured yet is not in it.
+func (db *DB) LinksOfBuilds(ctx context.Context, repo, key string) (map[string]LinkSummary, error) {
+	all, err := list(ctx, db, func(s scanner) (l LinkSummary, err error) {
+		var sonames []byte
+		if err := s.Scan(&l.Digest, &l.Shared, &sonames, &l.Symbols); err != nil {
+			return l, err
+		}
+		return l, json.Unmarshal(sonames, &l.SONames)
+	}, "LinksOfBuilds", repo, key)
+	out := make(map[string]LinkSummary, len(all))
+	for _, l := range all {
+		out[l.Digest] = l
+	}
+	return out, err
+}

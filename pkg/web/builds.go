@@ -17,6 +17,7 @@ type buildsPage struct {
 type buildRow struct {
 	catalog.Build
 	Libc, Compiler, Stdlib, Linkage, Type string // "" where it does not apply
+	SONames                               string
 }
 
 // builds shows the binary builds of a version: what each is for, and how to
@@ -38,8 +39,12 @@ func (s *Web) builds(w http.ResponseWriter, r request) error {
 			return err
 		}
 		words := func(w ...string) string { return strings.Join(strings.Fields(strings.Join(w, " ")), " ") }
+		var sonames string
+		if b.Links != nil {
+			sonames = words(b.Links.SONames...)
+		}
 		p.List = append(p.List, buildRow{
-			Build: b, Libc: words(f.Libc.Family, f.Libc.Min), Compiler: words(f.Compiler.Family, f.Compiler.Version),
+			Build: b, SONames: sonames, Libc: words(f.Libc.Family, f.Libc.Min), Compiler: words(f.Compiler.Family, f.Compiler.Version),
 			Stdlib: words(f.CXXStdlib.Family, f.CXXStdlib.ABI), Linkage: f.Linkage, Type: f.BuildType,
 		})
 	}

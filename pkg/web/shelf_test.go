@@ -142,7 +142,7 @@ func (s *shelf) Builds(_ context.Context, _ account.Principal, ref catalog.Ref) 
 	facts, err := f.Encode()
 	return []catalog.Build{{
 		Digest: "sha256:" + strings.Repeat("b", 64), Reference: "localhost:8080/acme/zlib@sha256:" + strings.Repeat("b", 64), Tag: f.Tag("1.3.1"), ABIID: f.ABIID(),
-		OS: "linux", Arch: "x86_64", Size: 2048, Facts: facts,
+		OS: "linux", Arch: "x86_64", Size: 2048, Facts: facts, Links: &catalog.Links{SONames: []string{"libz.so.1", "<b>"}, Symbols: 88},
 	}}, err
 }
 

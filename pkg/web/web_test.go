@@ -124,6 +124,7 @@ func TestPages(t *testing.T) {
 		{"/packages/acme/zlib", 200, `<a href="/packages/acme/zlib/builds">Builds</a>`},
 		{"/packages/acme/zlib/builds", 200, "oras pull localhost:8080/acme/zlib@sha256:bbbb"},
 		{"/packages/acme/zlib/builds", 200, "glibc 2.34"},
+		{"/packages/acme/zlib/builds", 200, `data-l="Shared as">libz.so.1 &lt;b&gt;</td><td class="num" data-l="Symbols">88<`},
 		{"/packages/acme/zlib/1.2.13/builds", 200, "it is built from source"},
 		{"/packages/acme/zlib/dependents", 200, "@acme/png"},
 		{"/packages/acme/zlib/dependents?transitive=1", 200, "By way of"},

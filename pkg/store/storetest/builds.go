@@ -87,6 +87,13 @@ func testBuilds(t *testing.T, db *store.DB, c *clock) {
 	if got := get(db.BuildSymbols(ctx, "acme/zlib", "1.3.0"))(t); got != nil {
 		t.Errorf("BuildSymbols of what was not measured = %+v", got)
 	}
+	summary := map[string]store.LinkSummary{
+		late.Digest:  {Digest: late.Digest, Shared: true, SONames: []string{"libz.so.1"}, Symbols: 2},
+		early.Digest: {Digest: early.Digest, SONames: []string{}, Symbols: 1},
+	}
+	if diff := cmp.Diff(summary, get(db.LinksOfBuilds(ctx, "acme/zlib", "1.2.0"))(t)); diff != "" {
+		t.Errorf("LinksOfBuilds (-want +got):\n%s", diff)
+	}
 	if !get(db.HasBuildLinks(ctx, "acme/zlib", late.Digest))(t) || get(db.HasBuildLinks(ctx, "acme/zlib", headers.Digest))(t) {
 		t.Error("HasBuildLinks does not tell what was measured from what was not")
 	}

@@ -56,3 +56,8 @@ ORDER BY c.table_name;
 SELECT setval(pg_get_serial_sequence(format('%I.%I', c.table_schema, c.table_name), c.column_name), $2)
 FROM information_schema.columns c
 WHERE c.table_schema = current_schema() AND c.is_identity = 'YES' AND c.table_name = $1;
+
+-- name: LinksOfBuilds
+-- The symbols are counted here: there may be a million, and nobody reads them.
+SELECT digest, shared, sonames, json_array_length(symbols::json) FROM build_link
+WHERE repo = $1 AND version_key = $2 ORDER BY digest;

@@ -24,3 +24,8 @@ SELECT name, seq FROM sqlite_sequence WHERE name NOT LIKE 'goose%' ORDER BY name
 
 -- name: SetSequence
 INSERT OR REPLACE INTO sqlite_sequence (rowid, name, seq) VALUES ((SELECT rowid FROM sqlite_sequence WHERE name = $1), $1, $2);
+
+-- name: LinksOfBuilds
+-- The symbols are counted here: there may be a million, and nobody reads them.
+SELECT digest, shared, sonames, json_array_length(symbols) FROM build_link
+WHERE repo = $1 AND version_key = $2 ORDER BY digest;
