@@ -24,6 +24,7 @@ var layer = map[string]int{
 	"pkg/strictjson": 5, // of any format
 
 	"pkg/compat":              8,  // facts of builds and what fits what; no I/O
+	"pkg/texmath":             8,  // TeX to MathML; no I/O
 	"pkg/egress":              10, // asks addresses that somebody else chose
 	"pkg/jobs":                10,
 	"pkg/limits":              10, // counts; knows neither what nor whom

@@ -55,6 +55,7 @@ func (w *world) look(t *testing.T) {
 		{"package-file", "/packages/acme/json/2.1.0/files/include/acme/json.hpp", nobody},
 		{"package-docs", "/packages/acme/json/2.1.0/docs", nobody},
 		{"package-docs-page", "/packages/acme/json/2.1.0/docs/reading.md", nobody},
+		{"package-docs-math", "/packages/acme/json/2.1.0/docs/limits.md", nobody},
 		{"package-docs-find", "/packages/acme/json/2.1.0/docs?find=stream", nobody},
 		{"package-changelog", "/packages/acme/json/changelog", nobody},
 		{"package-compare", "/packages/acme/json/compare?from=2.0.1&to=2.1.0", nobody},

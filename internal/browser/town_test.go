@@ -54,7 +54,7 @@ var manual = map[string]string{
 	"CHANGELOG.md":             "# Changelog\n\n## 2.1.0\n\n- Nesting of 128 by default; see [limits](docs/limits.md#depth).\n\n## 2.0.1\n\n- Exact numbers on 32-bit machines.\n",
 	"docs/README.md":           "# acme::json, the manual\n\nHow to read, write and stream documents.\n\n## What is in it\n\n1. [Reading](reading.md)\n2. [Limits](limits.md)\n3. [Streams](advanced/streams.md)\n\n## Words\n\nA *document* is one value and what is in it.\n",
 	"docs/reading.md":          "# Reading\n\n```cpp\nauto doc = acme::json::parse(text);\n```\n\n## Errors\n\nAn error names line and column[^1].\n\n### Where they come from\n\nFrom the text.\n\n[^1]: Counted from one, in code points.\n",
-	"docs/limits.md":           "# Limits\n\n## Depth\n\n| Limit | Default |\n|---|--:|\n| depth | 128 |\n\n> [!WARNING]\n> A deeper document needs a larger stack.\n",
+	"docs/limits.md":           "# Limits\n\n## Depth\n\n| Limit | Default |\n|---|--:|\n| depth | 128 |\n\n> [!WARNING]\n> A deeper document needs a larger stack.\n\n## Cost\n\nReading takes $O(n \\log k)$ steps for $n$ bytes and $k \\le 2^{16}$ members:\n\n$$\nT(n) = \\sum_{i=1}^{n} \\frac{c_i}{\\sqrt{i}} + \\begin{cases} 0 & n < 128 \\\\ \\log_2 n & \\text{else} \\end{cases}\n$$\n\n```mermaid\nflowchart LR\n  text --> tokens --> document\n```\n",
 	"docs/advanced/streams.md": "# Streams\n\nA stream is read in parts.\n\n## A rather long heading about what happens when a part ends in the middle of a number\n\nIt waits.\n",
 }
 

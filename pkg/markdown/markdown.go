@@ -1,5 +1,5 @@
 // Package markdown turns the readmes of strangers into HTML that may stand in
-// our pages: GitHub's dialect, highlighted code, links and images resolved
+// our pages: GitHub's dialect, highlighted code, formulas, links and images resolved
 // inside the package, nothing loaded from elsewhere, sanitised last. Input,
 // nesting and time are bounded; what exceeds them is shown as plain text.
 package markdown
@@ -62,11 +62,13 @@ var engine = goldmark.New(
 	),
 	goldmark.WithParserOptions(
 		parser.WithAutoHeadingID(),
+		parser.WithInlineParsers(util.Prioritized(inlineMath{}, 150)), // after code, before links
+		parser.WithBlockParsers(util.Prioritized(blockMath{}, 750)),
 		parser.WithASTTransformers(util.Prioritized(alerts{}, 500)),
 	),
 	goldmark.WithRendererOptions(
 		gmhtml.WithUnsafe(), // raw HTML passes the rewriter and the sanitiser like the rest
-		renderer.WithNodeRenderers(util.Prioritized(codeRenderer{}, 100)),
+		renderer.WithNodeRenderers(util.Prioritized(codeRenderer{}, 100), util.Prioritized(mathRenderer{}, 100)),
 	),
 )
 
@@ -123,7 +125,9 @@ func render(src []byte, o Options, deadline time.Time) (h template.HTML, err err
 	}()
 	ctx := parser.NewContext(parser.WithIDs(newIDs()))
 	doc := engine.Parser().Parse(text.NewReader(src), parser.WithContext(ctx))
+	formulas := newMaths()
 	doc.OwnerDocument().AddMeta(deadlineKey, deadline)
+	doc.OwnerDocument().AddMeta(mathsKey, formulas)
 	var raw bytes.Buffer
 	if err := engine.Renderer().Render(&limited{w: &raw, left: MaxOutput, deadline: deadline}, src, doc); err != nil {
 		return "", fmt.Errorf("markdown.Render: %w", err)
@@ -132,7 +136,7 @@ func render(src []byte, o Options, deadline time.Time) (h template.HTML, err err
 	if err != nil {
 		return "", fmt.Errorf("markdown.Render: %w", err)
 	}
-	return template.HTML(policy.SanitizeBytes(rewritten)), nil //nolint:gosec // sanitised in this very line
+	return template.HTML(formulas.restore(policy.SanitizeBytes(rewritten))), nil //nolint:gosec // sanitised in this very line, but for formulas of our own making
 }
 
 // Plain returns src as preformatted text.
@@ -182,11 +186,10 @@ func PlainText(src []byte) (out string) {
 			b.Write(n.Value)
 		case *ast.AutoLink:
 			b.Write(n.Label(src))
-		case *ast.CodeBlock, *ast.FencedCodeBlock:
-			for i := range n.Lines().Len() {
-				line := n.Lines().At(i)
-				b.Write(line.Value(src))
-			}
+		case *formula:
+			b.WriteString(n.tex)
+		case *ast.CodeBlock, *ast.FencedCodeBlock, *formulaBlock:
+			b.Write(linesOf(n, src))
 		case *ast.HTMLBlock, *ast.RawHTML:
 			return ast.WalkSkipChildren, nil
 		}

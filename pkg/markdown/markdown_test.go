@@ -33,6 +33,21 @@ func TestRender(t *testing.T) {
 		{"footnote", "a[^1]\n\n[^1]: b", `href="#readme-fn:1"`},
 		{"alert", "> [!WARNING]\n> Hot.", `<blockquote class="md-alert md-warning">`},
 		{"code", "```cpp\nint main() { return 0; }\n```", `<span class="hl-t">int</span>`},
+		{"math", "Takes $O(n^2)$ time.", `Takes <math><mrow><mi>O</mi><mo stretchy="false">(</mo><msup><mi>n</mi><mn>2</mn></msup><mo stretchy="false">)</mo></mrow></math> time.`},
+		{"math_escapes", "$a_1 < b_2 * c * d$", `<msub><mi>a</mi><mn>1</mn></msub><mo>&lt;</mo>`},
+		{"math_in_ticks", "$`x\\$ y`$", "<mi>x</mi><mo>$</mo><mi>y</mi>"},
+		{"math_ticks", "$`x`$", "<math><mrow><mi>x</mi></mrow></math>"},
+		{"math_display", "so $$x$$ holds", `so <math display="block">`},
+		{"math_line", "$$ x = 1 $$", `<math display="block"><mrow><mi>x</mi>`},
+		{"math_block", "text\n$$\na\n+ b\n= c\n$$\nmore", `<mo>+</mo><mi>b</mi><mo>=</mo><mi>c</mi></mrow></math><p>more`},
+		{"math_fence", "```math\n\\frac12\n```", `<math display="block"><mrow><mfrac>`},
+		{"math_quoted", "> $$\n> x^2\n> $$", "<blockquote>\n<math display=\"block\"><mrow><msup>"},
+		{"math_unknown", "$\\foo{<b>}$", `<code>\foo{&lt;b&gt;}</code>`},
+		{"math_unknown_block", "$$\n\\foo<b>\n$$", "<pre><code>\n\\foo&lt;b&gt;\n</code></pre>"},
+		{"mermaid", "```mermaid\na --> b\n```", `<small>A Mermaid diagram, shown as its source`},
+		{"money", "from $5 to $10, or US$20 and $30.", `from $5 to $10, or US$20 and $30.`},
+		{"shell", "$HOME/bin:$PATH and `$x$`", `$HOME/bin:$PATH and <code>$x$</code>`},
+		{"dollars", "$$ is a process\n\n# Next", `<h2 id="readme-next">`},
 		{"unknown_language", "```zork\n<b>\n```", `<pre><code>&lt;b&gt;`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -55,6 +70,8 @@ func TestRenderAlertKeepsItsText(t *testing.T) {
 
 // attacks is what people write into readmes that are shown elsewhere.
 var attacks = []string{
+	"$\\text{<script>alert(1)</script>}$", `$<img src=x onerror=alert(1)>$`, `![$x$](a.png)`, `<a title="$x$">$y$</a>`, `<math><annotation-xml encoding="text/html"><style><img src=x onerror=alert(1)>`,
+	"$$\n<script>alert(1)</script>\n$$", "<style>$x$</style>", "<pre>\n$x$\n</pre>", "[$x$](javascript:alert(1))", "$x$ <!-- $y$", `<math display="block" onclick="alert(1)">$x$</math>`,
 	`<script>alert(1)</script>`, `<SCRIPT SRC=//evil.example/x.js></SCRIPT>`, `<scr<script>ipt>alert(1)</scr</script>ipt>`,
 	`<img src=x onerror=alert(1)>`, `<img src="javascript:alert(1)">`, `<img src=/api/v1/x>`, `<img src="//evil.example/p.gif">`,
 	`<img src="data:image/svg+xml,<svg onload=alert(1)>">`, `![x](data:text/html;base64,PHNjcmlwdD4=)`,
@@ -90,8 +107,11 @@ func check(t *testing.T, in, out string) {
 		}
 		switch tok.Data {
 		case "script", "style", "iframe", "object", "embed", "form", "button", "textarea", "select", "link", "meta", "base",
-			"svg", "math", "template", "noscript", "video", "audio", "source", "picture", "xmp", "h1", "title":
+			"svg", "template", "noscript", "video", "audio", "source", "picture", "xmp", "h1", "title":
 			t.Errorf("Render(%q) = %q: has <%s>", in, out, tok.Data)
+		}
+		if ours := strings.Contains(in, "$") || strings.Contains(in, "math"); tok.Data == "math" && (!ours || len(tok.Attr) > 1 || len(tok.Attr) == 1 && tok.Attr[0].Key != "display") {
+			t.Errorf("Render(%q) = %q: has %s", in, out, tok)
 		}
 		for _, a := range tok.Attr {
 			v := strings.ToLower(a.Val)
@@ -102,7 +122,7 @@ func check(t *testing.T, in, out string) {
 				t.Errorf("Render(%q) = %q: id %q", in, out, v)
 			case a.Key == "src" && !strings.HasPrefix(v, opts.BaseURL):
 				t.Errorf("Render(%q) = %q: src %q", in, out, v)
-			case a.Key == "class" && !strings.HasPrefix(v, "hl-") && !strings.HasPrefix(v, "md-alert "):
+			case a.Key == "class" && !strings.HasPrefix(v, "hl-") && !strings.HasPrefix(v, "md-alert ") && !strings.HasPrefix(v, "math-"):
 				t.Errorf("Render(%q) = %q: class %q", in, out, v)
 			case a.Key == "href" && !strings.HasPrefix(v, "http://") && !strings.HasPrefix(v, "https://") && !strings.HasPrefix(v, "mailto:") &&
 				!strings.HasPrefix(v, "#"+idPrefix) && !strings.HasPrefix(v, opts.BaseURL):
@@ -133,7 +153,7 @@ func TestRenderBudget(t *testing.T) {
 	for name, unit := range map[string]string{
 		"quotes": ">", "brackets": "[", "links": "[a](", "emphasis": "*a _b ", "stars": "**", "backticks": "`a``", "headings": "# a\n", "entities": "&#1;",
 		"lists": "- ", "nested": "> - 1. ", "tables": "|", "html": "<a ", "comments": "<!--", "autolinks": "http://a.", "footnotes": "[^1]", "definitions": "[a]: b\n",
-		"images": "![", "tildes": "~~a~", "code": "```c\n\"", "indent": "   - a\n ", "images_ok": "![a](b) ", "open": "<div>", "mails": "a@b.", "backslash": "\\[",
+		"dollars": "$", "formulas": "$a$ ", "open_formulas": "$$a\n", "formula_lines": "$a\n", "images": "![", "tildes": "~~a~", "code": "```c\n\"", "indent": "   - a\n ", "images_ok": "![a](b) ", "open": "<div>", "mails": "a@b.", "backslash": "\\[",
 	} {
 		src := []byte(strings.Repeat(unit, MaxInput/len(unit)))
 		start := time.Now()
@@ -146,7 +166,7 @@ func TestRenderBudget(t *testing.T) {
 			t.Logf("%s: %s", name, d)
 		}
 		if name != "code" {
-			check(t, name, string(out))
+			check(t, unit, string(out))
 		}
 	}
 }

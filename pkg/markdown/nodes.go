@@ -1,7 +1,6 @@
 package markdown
 
 import (
-	"bytes"
 	"html"
 	"strconv"
 	"strings"
@@ -70,14 +69,14 @@ func (codeRenderer) render(w util.BufWriter, src []byte, n ast.Node, entering bo
 	if !entering {
 		return ast.WalkContinue, nil
 	}
-	var code bytes.Buffer
-	for i := range n.Lines().Len() {
-		line := n.Lines().At(i)
-		code.Write(line.Value(src))
-	}
+	code := string(linesOf(n, src))
 	lang := ""
 	if f, ok := n.(*ast.FencedCodeBlock); ok {
 		lang = string(f.Language(src))
+	}
+	if lang == "math" {
+		_, err := w.WriteString(mathsOf(n).put(code, true, true))
+		return ast.WalkSkipChildren, err
 	}
 	deadline, _ := n.OwnerDocument().Meta()[deadlineKey].(time.Time)
 	if deadline.IsZero() {
@@ -86,12 +85,15 @@ func (codeRenderer) render(w util.BufWriter, src []byte, n ast.Node, entering bo
 	_, _ = w.WriteString("<pre><code>")
 	// Highlighting may use half of what is left; plain text is always there.
 	limit := time.Now().Add(time.Until(deadline) / 2)
-	if spans, ok := Highlight(lang, code.String(), limit); ok {
+	if spans, ok := Highlight(lang, code, limit); ok {
 		_, _ = w.WriteString(string(spans))
 	} else {
-		_, _ = w.WriteString(html.EscapeString(code.String()))
+		_, _ = w.WriteString(html.EscapeString(code))
 	}
 	_, err := w.WriteString("</code></pre>\n")
+	if err == nil && lang == "mermaid" {
+		_, err = w.WriteString("<p><small>A Mermaid diagram, shown as its source: nothing that a package contains is run on this page.</small></p>\n")
+	}
 	return ast.WalkSkipChildren, err
 }
 
