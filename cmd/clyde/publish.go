@@ -271,7 +271,9 @@ func (p *publication) send(ctx context.Context, s site, packed *artifact.Packed,
 }
 
 // willBeHidden is isHidden of a package that may ask to be private with its first
-// version.
+// version. In a registry that is not ours nobody says who will see a first
+// version: package.yaml decides nothing there, and GHCR, for one, begins with
+// private. So it is hidden until the repository can be read without credentials.
 func (a *app) willBeHidden(ctx context.Context, s site, packed *artifact.Packed) (bool, error) {
 	config, err := readBlob(packed.Config)
 	if err != nil {
@@ -280,7 +282,15 @@ func (a *app) willBeHidden(ctx context.Context, s site, packed *artifact.Packed)
 	m, _ := clyde.ParseManifest(config)
 	private := wantsPrivate(m)
 	if !s.hasAPI {
-		return private, nil
+		if private {
+			return true, nil
+		}
+		anybody, err := stranger(s.at)
+		if err != nil {
+			return false, err
+		}
+		_, err = anybody.Tags(ctx, s.at.repo(packed.Name), "", 1)
+		return notForAll(err)
 	}
 	c, err := a.api(ctx)
 	if err != nil {

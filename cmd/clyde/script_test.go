@@ -210,12 +210,15 @@ func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {
 	}))
 }
 
-// scriptForeign is "foreign": it starts an OCI registry that is not ours and
-// wants the password "secret", and sets CLYDE_REGISTRY and HOST.
-func scriptForeign(ts *testscript.TestScript, _ bool, _ []string) {
+// scriptForeign is "foreign [anybody]": it starts an OCI registry that is not ours
+// and wants the password "secret", from anybody or from who writes, and sets
+// CLYDE_REGISTRY and HOST.
+func scriptForeign(ts *testscript.TestScript, _ bool, args []string) {
+	open := len(args) == 1 && args[0] == "anybody"
 	h := registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0)))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, password, _ := r.BasicAuth(); password != "secret" {
+		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.URL.Path != "/v2/"
+		if _, password, _ := r.BasicAuth(); password != "secret" && !(open && reads) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="foreign"`)
 			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}`, http.StatusUnauthorized)
 			return

@@ -76,7 +76,7 @@ func (a *app) signer(ctx context.Context, f signFlags, hidden bool) (signing.Sig
 		return nil, err
 	}
 	if services.Public && hidden && !f.publicLog {
-		return nil, clyde.Errorf(clyde.ErrDenied, "the package is private, and the public sigstore puts who signs, and when, on record for everybody").
+		return nil, clyde.Errorf(clyde.ErrDenied, "the package is private, or nothing here says yet that it is public, and the public sigstore puts who signs, and when, on record for everybody").
 			WithCode("private_package").Fix("sign with --key FILE").
 			Fix("give --signing-config and --trusted-root of a private sigstore").Fix("say --public-log if it may be known").
 			Fix("an owner may say so for all of its namespace: clyde policy log-names @NAMESPACE on")
@@ -196,17 +196,13 @@ func (a *app) isHidden(ctx context.Context, oc *artifact.Client, l located) (boo
 		}
 		return hides(ctx, c, l.name)
 	}
-	anybody, err := artifact.NewClient(artifact.ClientOptions{Host: l.at.host, Plain: l.at.scheme == "http", UserAgent: userAgent()})
+	anybody, err := stranger(l.at)
 	if err != nil {
 		return false, err
 	}
-	if _, err := anybody.Resolve(ctx, l.repo, l.subject.Digest.String()); err != nil {
-		for _, kind := range []error{clyde.ErrNotFound, clyde.ErrUnauthenticated, clyde.ErrDenied} {
-			if errors.Is(err, kind) {
-				return true, nil
-			}
-		}
-		return false, err
+	_, err = anybody.Resolve(ctx, l.repo, l.subject.Digest.String())
+	if hidden, err := notForAll(err); hidden || err != nil {
+		return hidden, err
 	}
 	payload, _, err := oc.Manifest(ctx, l.repo, l.subject.Digest)
 	if err != nil {
@@ -226,6 +222,22 @@ func (a *app) isHidden(ctx context.Context, oc *artifact.Client, l located) (boo
 	}
 	m, _ := clyde.ParseManifest(data)
 	return wantsPrivate(m), nil
+}
+
+// stranger asks a registry as somebody without credentials.
+func stranger(at address) (*artifact.Client, error) {
+	return artifact.NewClient(artifact.ClientOptions{Host: at.host, Plain: at.scheme == "http", UserAgent: userAgent()})
+}
+
+// notForAll reports whether an answer to a stranger means that what they asked
+// for is not there for everybody.
+func notForAll(err error) (bool, error) {
+	for _, kind := range []error{clyde.ErrNotFound, clyde.ErrUnauthenticated, clyde.ErrDenied} {
+		if errors.Is(err, kind) {
+			return true, nil
+		}
+	}
+	return false, err
 }
 
 // hides reports whether the owners of a private package keep who signs it off
