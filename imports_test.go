@@ -54,6 +54,8 @@ var layer = map[string]int{
 	"pkg/index":                     20,
 	"pkg/index/indextest":           21,
 	"pkg/index/memory":              21,
+	"pkg/index/meili":               22, // ranks with memory
+	"internal/meilitest":            10,
 	"pkg/client":                    20,
 	"pkg/sparse":                    21, // asks through client
 	"pkg/registry/fsdriver":         20, // disk layout; knows nothing of packages
@@ -107,6 +109,8 @@ var only = []struct {
 	{module + "pkg/index/indextest", []string{"cmd/clyde-bench"}, "tests and measurements only"},
 	{module + "pkg/registry/fsdriver/crashfs", nil, "tests only"},
 	{module + "internal/registrytest", nil, "tests only"},
+	{module + "internal/meilitest", nil, "tests only"},
+	{"github.com/meilisearch/", []string{"pkg/index/meili"}, "the engine can be replaced"},
 	{"github.com/distribution/distribution/", []string{"pkg/registry", "cmd/clyde-bench", "internal/registrytest"}, "the embedded registry can be replaced"},
 	{"github.com/sirupsen/logrus", []string{"pkg/registry", "cmd/clyde-bench", "internal/registrytest"}, "it comes with distribution and is bridged there"},
 	{"github.com/sigstore/", []string{"pkg/signing"}, "signatures are checked in one place"},
@@ -127,7 +131,7 @@ var only = []struct {
 	{module + "internal/githubtest", nil, "tests only"},
 	{"github.com/google/go-cmp/", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
 	{"pgregory.net/rapid", []string{"pkg/store/storetest", "pkg/index/indextest"}, "tests only"},
-	{"testing", []string{"pkg/store/storetest", "pkg/resolve/resolvetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest", "internal/postgrestest", "internal/toolchaintest", "internal/registrytest", "internal/tlstest", "internal/githubtest"}, "programs do not link the test runner"},
+	{"testing", []string{"pkg/store/storetest", "pkg/resolve/resolvetest", "pkg/index/indextest", "pkg/registry/fsdriver/crashfs", "pkg/account/oidc/oidctest", "pkg/account/signin/signintest", "internal/postgrestest", "internal/toolchaintest", "internal/registrytest", "internal/tlstest", "internal/githubtest", "internal/meilitest"}, "programs do not link the test runner"},
 	{"github.com/stretchr/testify/", nil, "tests use testing and go-cmp"},
 }
 

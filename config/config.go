@@ -5,6 +5,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -36,6 +37,7 @@ type Config struct {
 	Data              Data              `yaml:"data"`
 	Storage           Storage           `yaml:"storage"`
 	Database          Database          `yaml:"database"`
+	Search            Search            `yaml:"search"`
 	HTTP              HTTP              `yaml:"http"`
 	TLS               TLS               `yaml:"tls"`
 	Registry          Registry          `yaml:"registry"`
@@ -95,6 +97,33 @@ func (d Database) Address() (string, error) {
 		return "", fmt.Errorf("database.url_file: %w", err)
 	}
 	return url, nil
+}
+
+// Search says what finds packages: an index in each process's memory, or a
+// Meilisearch that all of them ask.
+type Search struct {
+	Engine  string `yaml:"engine"`   // embedded | meilisearch
+	URL     string `yaml:"url"`      // of Meilisearch: https://search.example.org
+	KeyFile string `yaml:"key_file"` // read at start: a key of Meilisearch; empty where it wants none
+	Index   string `yaml:"index"`    // names the indexes there; several registries may share one
+}
+
+// searchIndexRE is what Meilisearch takes as the name of an index, with room for
+// what is put behind it.
+var searchIndexRE = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+
+func (s Search) validate(p *problems) {
+	checkOneOf(p, "search.engine", s.Engine, "embedded", "meilisearch")
+	if s.Engine != "meilisearch" {
+		if s.URL != "" || s.KeyFile != "" {
+			p.add("search.engine: is %s, so search.url and search.key_file do nothing; set it to meilisearch", s.Engine)
+		}
+		return
+	}
+	checkOrigin(p, "search.url", s.URL)
+	if !searchIndexRE.MatchString(s.Index) {
+		p.add("search.index: %q: want letters, digits, - and _, at most 100", s.Index)
+	}
 }
 
 // HTTP configures the public listener.
@@ -257,6 +286,7 @@ func Default() Config {
 			GCEvery: 24 * time.Hour, GCGrace: 24 * time.Hour,
 			ScrubEvery: 7 * 24 * time.Hour, ScrubRate: 20 << 20,
 		},
+		Search:            Search{Engine: "embedded", Index: "packages"},
 		Storage:           Storage{S3: S3{Region: "us-east-1"}},
 		Registries:        []Upstream{},
 		API:               API{ReadsPerSecond: 0, WritesPerSecond: 0},

@@ -38,6 +38,7 @@ func (c Config) Validate() error {
 	}
 	c.Storage.validate(&p)
 	c.validateDatabase(&p)
+	c.Search.validate(&p)
 	checkAddr(&p, "http.addr", c.HTTP.Addr)
 	if c.Metrics.Addr != "" {
 		checkAddr(&p, "metrics.addr", c.Metrics.Addr)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/clydepm/clyde-registry/pkg/account"
@@ -47,6 +48,9 @@ func ForHost(q *index.Query, host []byte) error {
 func (c *Catalog) Search(ctx context.Context, p account.Principal, q index.Query) (SearchPage, error) {
 	q.Visible = sees(p)
 	res, err := c.Engine.Search(ctx, q)
+	if errors.Is(err, clyde.ErrUnavailable) {
+		return c.searchByName(ctx, p, q)
+	}
 	if err != nil {
 		return SearchPage{}, err
 	}
@@ -94,12 +98,15 @@ func (c *Catalog) rows(ctx context.Context, p account.Principal, keys []string) 
 // Suggest returns at most index.MaxSuggest names while typing.
 func (c *Catalog) Suggest(ctx context.Context, p account.Principal, text string) ([]Suggestion, error) {
 	hits, err := c.Engine.Suggest(ctx, text, index.MaxSuggest, sees(p))
-	if err != nil {
-		return nil, err
-	}
 	keys := make([]string, len(hits))
 	for i, h := range hits {
 		keys[i] = h.Key
+	}
+	if errors.Is(err, clyde.ErrUnavailable) {
+		keys, err = c.named(ctx, text, index.MaxSuggest)
+	}
+	if err != nil {
+		return nil, err
 	}
 	rows, err := c.rows(ctx, p, keys)
 	if err != nil {

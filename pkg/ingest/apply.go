@@ -28,9 +28,13 @@ type Ingest struct {
 	Source  artifact.Source // *Sources where there are Upstreams
 	Content *content.Store
 	Engine  index.Engine
-	Trusts  *policy.Trusts // sigstores whose certificates count; nil: none
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Stale, unless nil, is told which packages the engine has to hear of, in
+	// place of the engine: somebody else feeds it, and may fail without holding
+	// up what is published.
+	Stale  func(repo string)
+	Trusts *policy.Trusts // sigstores whose certificates count; nil: none
+	Log    *slog.Logger
+	Now    func() time.Time
 
 	Upstreams *upstream.Set // registries of others; nil: none
 

@@ -95,32 +95,79 @@ func complete(p store.Package, dependents int, builds []store.Build) (index.Docu
 
 // Refresh makes the search engine say what the database says of one package.
 func (in *Ingest) Refresh(ctx context.Context, repo string) error {
+	if in.Stale != nil {
+		in.Stale(repo)
+		return nil
+	}
 	// Two at once would race to give the engine what each has read.
 	defer in.refresh.Lock(repo)()
-	p, err := in.DB.Package(ctx, repo)
-	if errors.Is(err, clyde.ErrNotFound) || err == nil && len(p.Doc) == 0 {
-		return in.Engine.Delete(ctx, repo)
-	}
+	d, ok, err := in.current(ctx, repo)
 	if err != nil {
 		return err
+	}
+	if !ok {
+		return in.Engine.Delete(ctx, repo)
+	}
+	return in.Engine.Put(ctx, d)
+}
+
+// current is a package as the search engine should know it now; ok is false for
+// what nobody finds.
+func (in *Ingest) current(ctx context.Context, repo string) (d index.Document, ok bool, err error) {
+	p, err := in.DB.Package(ctx, repo)
+	if errors.Is(err, clyde.ErrNotFound) || err == nil && len(p.Doc) == 0 {
+		return d, false, nil
+	}
+	if err != nil {
+		return d, false, err
 	}
 	n, err := in.DB.CountDependents(ctx, repo)
 	if err != nil {
-		return err
+		return d, false, err
 	}
 	latest, err := clyde.ParseVersion(p.Latest)
 	if err != nil {
-		return err
+		return d, false, err
 	}
 	builds, err := in.DB.Builds(ctx, repo, latest.Canonical())
 	if err != nil {
+		return d, false, err
+	}
+	d, err = complete(p, n, builds)
+	return d, err == nil, err
+}
+
+// Feed makes the search engine say what the database says of packages, and of
+// what they require. It is for the one who feeds an engine where Stale is set.
+func (in *Ingest) Feed(ctx context.Context, repos []string) error {
+	all := slices.Clone(repos)
+	for _, r := range repos {
+		targets, err := in.targets(ctx, r)
+		if err != nil {
+			return err
+		}
+		all = append(all, targets...)
+	}
+	slices.Sort(all)
+	var (
+		docs []index.Document
+		gone []string
+	)
+	for _, r := range slices.Compact(all) {
+		d, ok, err := in.current(ctx, r)
+		if err != nil {
+			return err
+		}
+		if ok {
+			docs = append(docs, d)
+		} else {
+			gone = append(gone, r)
+		}
+	}
+	if err := in.Engine.Put(ctx, docs...); err != nil {
 		return err
 	}
-	d, err := complete(p, n, builds)
-	if err != nil {
-		return err
-	}
-	return in.Engine.Put(ctx, d)
+	return in.Engine.Delete(ctx, gone...)
 }
 
 // targets lists what the package's latest version requires: the packages

@@ -20,7 +20,12 @@ func (s *Server) loops(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return s.keepWhole(ctx) })
 	g.Go(func() error { return s.shareLimits(ctx) })
 	g.Go(func() error { return s.pulls.Run(ctx) })
-	if s.cfg.HasRole("api") || s.cfg.HasRole("web") || s.cfg.HasRole("indexer") {
+	if s.meili != nil {
+		s.indexed.Store(true) // search answers by name until it is
+		if s.cfg.HasRole("indexer") {
+			g.Go(func() error { return s.alone(ctx, "search", s.feedSearch) })
+		}
+	} else if s.cfg.HasRole("api") || s.cfg.HasRole("web") || s.cfg.HasRole("indexer") {
 		g.Go(func() error { return s.keepIndex(ctx) })
 	} else {
 		s.indexed.Store(true) // nobody searches here

@@ -30,7 +30,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/content"
 	"github.com/clydepm/clyde-registry/pkg/downloads"
 	"github.com/clydepm/clyde-registry/pkg/index"
-	"github.com/clydepm/clyde-registry/pkg/index/memory"
+	"github.com/clydepm/clyde-registry/pkg/index/meili"
 	"github.com/clydepm/clyde-registry/pkg/ingest"
 	"github.com/clydepm/clyde-registry/pkg/linked"
 	"github.com/clydepm/clyde-registry/pkg/notice"
@@ -70,6 +70,8 @@ type Parts struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 
+	meili     *meili.Engine // Engine, where it is one
+	stale     stale         // what it has to hear of
 	pulls     *downloads.Counter
 	homes     *homes
 	egress    *http.Client // for whom we ask ourselves
@@ -139,7 +141,9 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 	}
 	p.Accounts = account.New(p.DB, o.Now)
 	p.Accounts.OnHash(o.work)
-	p.Engine = memory.New(memory.Options{})
+	if p.Engine, err = p.newEngine(cfg.Search); err != nil {
+		return nil, err
+	}
 	p.onClose(p.Engine.Close)
 	if p.Content, err = content.Open(filepath.Join(p.Shared, "content")); err != nil {
 		return nil, err
@@ -186,6 +190,9 @@ func Open(ctx context.Context, cfg config.Config, publicURL string, o Options) (
 		return nil, err
 	}
 	p.Ingest = &ingest.Ingest{DB: p.DB, Source: p.Registry, Content: p.Content, Engine: p.Engine, Trusts: p.Trusts, Log: o.Log, Now: o.Now}
+	if p.meili != nil {
+		p.Ingest.Stale = p.stale.note
+	}
 	p.Accounts.OnSignedOnly(func(ctx context.Context, namespace string) error { return p.Ingest.ReverifyNamespace(ctx, namespace) })
 	if p.Upstreams, err = newUpstreams(cfg); err != nil {
 		return nil, err

@@ -138,6 +138,13 @@ func (db *DB) PackagesByBase(ctx context.Context, base string) ([]Package, error
 	return list(ctx, db, scanPackage, "PackagesByBase", base, maxSameBase)
 }
 
+// PackagesByPrefix lists the packages whose bare name begins with prefix, by
+// that name: at most n.
+func (db *DB) PackagesByPrefix(ctx context.Context, prefix string, n int) ([]Package, error) {
+	const last = "~" // behind every character of a name
+	return list(ctx, db, scanPackage, "PackagesByPrefix", prefix, prefix+last, n)
+}
+
 func scanSetting(s scanner) (v Setting, err error) {
 	err = s.Scan(&v.Repo, &v.Private, &v.Deprecated, &v.ReplacedBy)
 	return v, err

@@ -28,6 +28,17 @@ var floors = map[string]Figures{
 // that they find what people mean. An engine from fresh is empty; Run closes
 // it.
 func Run(t *testing.T, fresh func(t *testing.T) index.Engine) {
+	Conform(t, fresh)
+	t.Run("relevance", func(t *testing.T) {
+		t.Parallel()
+		e := fresh(t)
+		t.Cleanup(func() { _ = e.Close() })
+		relevance(t, e)
+	})
+}
+
+// Conform checks what index.Engine promises, and not how well is found.
+func Conform(t *testing.T, fresh func(t *testing.T) index.Engine) {
 	for _, c := range conformance {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -40,12 +51,6 @@ func Run(t *testing.T, fresh func(t *testing.T) index.Engine) {
 			c.check(t, e)
 		})
 	}
-	t.Run("relevance", func(t *testing.T) {
-		t.Parallel()
-		e := fresh(t)
-		t.Cleanup(func() { _ = e.Close() })
-		relevance(t, e)
-	})
 }
 
 func relevance(t *testing.T, e index.Engine) {

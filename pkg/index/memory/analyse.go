@@ -105,7 +105,7 @@ func (a *analyser) field(f field, texts ...string) {
 
 // prepare does the part of a Put that needs no lock.
 func (a *analyser) prepare(in *index.Document) prepared {
-	d := clean(*in)
+	d := Clean(*in)
 	p := prepared{forms: make([]form, 0, 4+2*len(d.Aliases))}
 	add := func(s string, kind float32) {
 		if s == "" || len(s) > maxForm {
@@ -117,13 +117,13 @@ func (a *analyser) prepare(in *index.Document) prepared {
 		}
 		p.forms = append(p.forms, form{s, kind})
 	}
-	base := collapse(d.Name.Base)
+	base := Collapse(d.Name.Base)
 	add(base, formName)
-	add(collapse(d.Name.Namespace)+"/"+base, formName)
+	add(Collapse(d.Name.Namespace)+"/"+base, formName)
 	add(variant(base), formVariant)
 	names := nameWords(d.Name.Base)
 	for _, alias := range d.Aliases {
-		c := collapse(alias)
+		c := Collapse(alias)
 		add(c, formAlias)
 		add(variant(c), formVariant)
 		names = append(names, nameWords(alias)...)
@@ -159,7 +159,7 @@ func nameWords(name string) []string {
 			out = append(out, w)
 		}
 	})
-	return append(out, strings.ReplaceAll(collapse(name), "/", ""))
+	return append(out, strings.ReplaceAll(Collapse(name), "/", ""))
 }
 
 // dedupe takes empty words and all but the first of equal ones out of words.
@@ -182,9 +182,9 @@ func dedupe(words []string) []string {
 	return out
 }
 
-// clean cuts d to the limits of package index and gives fields their one
+// Clean cuts d to the limits of package index and gives fields their one
 // spelling. What it returns shares nothing with d but the readme.
-func clean(d index.Document) index.Document {
+func Clean(d index.Document) index.Document {
 	d.Key = strings.Clone(d.Key)
 	if strings.HasSuffix(d.Key, d.Name.Base) {
 		d.Name.Base = d.Key[len(d.Key)-len(d.Name.Base):]
@@ -202,7 +202,7 @@ func clean(d index.Document) index.Document {
 	d.Platforms = list(d.Platforms, true)
 	d.Builds = list(d.Builds, true)
 	d.Profiles = dedupe(slices.Clone(d.Profiles[:min(len(d.Profiles), index.MaxProfiles)]))
-	d.Language = language(d.Language)
+	d.Language = Language(d.Language)
 	d.Kind = strings.ToLower(d.Kind)
 	if d.Signed == "" {
 		d.Signed = "unsigned"
@@ -259,8 +259,8 @@ func cut(s string, n int) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// language is the one spelling of a language: c or cpp.
-func language(s string) string {
+// Language is the one spelling of a language: c or cpp.
+func Language(s string) string {
 	switch s = strings.ToLower(s); s {
 	case "c++", "cxx", "cc":
 		return "cpp"

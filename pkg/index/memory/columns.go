@@ -174,9 +174,9 @@ func (t *table) id(text string) uint32 {
 	return id
 }
 
-// licenseNames are the names by which a license expression is filtered: the
+// LicenseNames are the names by which a license expression is filtered: the
 // whole of it and each of its identifiers.
-func licenseNames(expression string) []string {
+func LicenseNames(expression string) []string {
 	lower := strings.ToLower(expression)
 	out := []string{lower}
 	for id := range strings.FieldsFuncSeq(lower, func(r rune) bool { return r == ' ' || r == '(' || r == ')' || r == '+' }) {
@@ -187,9 +187,9 @@ func licenseNames(expression string) []string {
 	return out
 }
 
-// dependencyNames are the names by which a dependency is filtered: with and
+// DependencyNames are the names by which a dependency is filtered: with and
 // without its namespace.
-func dependencyNames(key string) []string {
+func DependencyNames(key string) []string {
 	lower := strings.ToLower(key)
 	return []string{lower, baseOf(lower)}
 }

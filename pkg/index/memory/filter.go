@@ -78,7 +78,7 @@ func (s *state) compile(q index.Query) filter {
 	}
 	name := func(v string) string { return strings.TrimPrefix(v, "@") }
 	add(fLicense, f.License, nil)
-	add(fLanguage, f.Language, language)
+	add(fLanguage, f.Language, Language)
 	add(fPlatform, f.Platform, nil)
 	add(fKind, f.Kind, nil)
 	add(fSigned, f.Signed, nil)
@@ -95,7 +95,7 @@ func (s *state) compile(q index.Query) filter {
 	if len(f.Header) > 0 {
 		out.header = map[int32]bool{}
 		for _, v := range f.Header {
-			path, _ := isHeader(v)
+			path, _ := IncludePath(v)
 			want := strings.ToLower(path)
 			for _, r := range s.headers[headerKey(want)] {
 				if _, ok := endsIn(s.header(r), want); ok {

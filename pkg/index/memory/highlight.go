@@ -32,7 +32,7 @@ func (s *search) highlights(d int32) map[string]index.Highlight {
 		add(index.FieldKeywords, strings.Join(words, ", "))
 	}
 	for _, alias := range e.aliases {
-		if c := collapse(alias); c == s.collapsed || variant(c) == s.collapsed {
+		if c := Collapse(alias); c == s.collapsed || variant(c) == s.collapsed {
 			out[index.FieldAlias] = index.Highlight{Text: alias, Spans: []index.Span{{Start: 0, End: len(alias)}}}
 			break
 		}

@@ -62,16 +62,16 @@ func (e *Engine) begin(ctx context.Context, text string, visible func(string) bo
 	}
 	s.grow(len(s.st.docs))
 	text = strings.ToValidUTF8(text, " ")
-	s.collapsed = collapse(text)
+	s.collapsed = Collapse(text)
 	words := text
-	if path, ok := isHeader(text); ok {
+	if path, ok := IncludePath(text); ok {
 		s.header = path
 		if dot := strings.LastIndexByte(path, '.'); dot > 0 {
 			words = path[:dot]
 		} else {
 			words = path
 		}
-		s.collapsed = collapse(words)
+		s.collapsed = Collapse(words)
 	} else if strings.Contains(path, "/") {
 		s.header = path // Eigen/Dense
 	}
@@ -99,7 +99,7 @@ func (e *Engine) end(s *search) {
 
 // didYouMean is the text with its corrections, or "".
 func (s *search) didYouMean() string {
-	if s.fixedName != "" && collapse(s.fixedName) != s.collapsed && slices.ContainsFunc(s.fixed, func(f string) bool { return f != "" }) {
+	if s.fixedName != "" && Collapse(s.fixedName) != s.collapsed && slices.ContainsFunc(s.fixed, func(f string) bool { return f != "" }) {
 		return s.fixedName
 	}
 	out, changed := make([]string, len(s.query)), false
@@ -126,8 +126,8 @@ type position struct {
 // 8 of the sort value, then the key.
 const cursorHead = 24
 
-// queryHash tells queries apart that must not share a cursor.
-func queryHash(q index.Query) []byte {
+// QueryHash tells queries apart that must not share a cursor.
+func QueryHash(q index.Query) []byte {
 	h := sha256.New()
 	put := func(values ...string) {
 		var n [4]byte
@@ -142,7 +142,7 @@ func queryHash(q index.Query) []byte {
 	f := q.Filters
 	put(q.Text, string(q.Sort), q.FitsKey)
 	for _, values := range [][]string{
-		f.Namespace, f.License, f.Language, f.Platform, f.Kind, f.Signed, f.Build, f.Keyword, f.Category, f.DependsOn, f.Header,
+		f.Namespace, f.License, f.LicenseGroup, f.Standard, f.Language, f.Platform, f.Kind, f.Signed, f.Build, f.Keyword, f.Category, f.DependsOn, f.Header,
 	} {
 		put(values...)
 	}
@@ -150,7 +150,7 @@ func queryHash(q index.Query) []byte {
 }
 
 func writeCursor(q index.Query, p position) string {
-	b := queryHash(q)
+	b := QueryHash(q)
 	b = binary.BigEndian.AppendUint64(b, math.Float64bits(p.score))
 	b = binary.BigEndian.AppendUint64(b, uint64(p.value))
 	return base64.RawURLEncoding.EncodeToString(append(b, p.key...))
@@ -162,7 +162,7 @@ func readCursor(q index.Query) (*position, error) {
 		return nil, nil
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(q.Cursor)
-	if err != nil || len(b) <= cursorHead || !slices.Equal(b[:8], queryHash(q)) {
+	if err != nil || len(b) <= cursorHead || !slices.Equal(b[:8], QueryHash(q)) {
 		return nil, index.BadCursor()
 	}
 	p := &position{

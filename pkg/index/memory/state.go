@@ -52,8 +52,8 @@ func newState() *state {
 	for i := range s.tables {
 		s.tables[i] = newTable(nil)
 	}
-	s.tables[fLicense] = newTable(licenseNames)
-	s.tables[fDepends] = newTable(dependencyNames)
+	s.tables[fLicense] = newTable(LicenseNames)
+	s.tables[fDepends] = newTable(DependencyNames)
 	s.profiles = newTable(nil)
 	return s
 }

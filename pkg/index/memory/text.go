@@ -60,9 +60,9 @@ func ideograph(r rune) bool {
 	return r >= 0x2E80 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana)
 }
 
-// collapse is the form under which spellings of a name meet: lower case,
+// Collapse is the form under which spellings of a name meet: lower case,
 // without "-", "_", ".", spaces and a leading "@". A "/" stays.
-func collapse(s string) string {
+func Collapse(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '-' || r == '_' || r == '.' || r == '@' || unicode.IsSpace(r):
@@ -115,9 +115,9 @@ func stem(w string) string {
 	return w
 }
 
-// isHeader reports whether text is an include path, and returns it without
+// IncludePath reports whether text is an include path, and returns it without
 // what surrounds it in source code.
-func isHeader(text string) (path string, ok bool) {
+func IncludePath(text string) (path string, ok bool) {
 	s := strings.TrimSpace(text)
 	if rest, found := strings.CutPrefix(s, "#"); found {
 		if rest, found = strings.CutPrefix(strings.TrimSpace(rest), "include"); found {

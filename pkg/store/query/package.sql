@@ -24,6 +24,11 @@ FROM package_view WHERE repo > $1 ORDER BY repo LIMIT $2;
 SELECT repo, latest, doc, created_ms, updated_ms, versions, private, signed, downloads, deprecated, replaced_by
 FROM package_view WHERE base = $1 ORDER BY repo LIMIT $2;
 
+-- name: PackagesByPrefix
+-- Bare names from $1 on and before $2.
+SELECT repo, latest, doc, created_ms, updated_ms, versions, private, signed, downloads, deprecated, replaced_by
+FROM package_view WHERE base >= $1 AND base < $2 ORDER BY base, repo LIMIT $3;
+
 -- name: Hydrate
 -- hydrateChunk names at once; the unused ones are ''.
 SELECT repo, latest, doc, created_ms, updated_ms, versions, private, signed, downloads, deprecated, replaced_by

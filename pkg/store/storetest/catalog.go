@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,9 @@ func testPackages(t *testing.T, db *store.DB, c *clock) {
 	save(t, db, "zeta/foo_bar", "1.0.0", 1)
 	if p := get(db.PackageByIdentity(ctx, clyde.Name{Namespace: "acme", Base: "foo-bar"}.Identity()))(t); p.Repo != "acme/foo_bar" {
 		t.Errorf("PackageByIdentity = %s; want acme/foo_bar", p.Repo)
+	}
+	if ps := get(db.PackagesByPrefix(ctx, "foo", 1))(t); len(ps) != 1 || !strings.HasPrefix(ps[0].Name.Base, "foo") {
+		t.Errorf("PackagesByPrefix = %v; want one", ps)
 	}
 	if ps := get(db.PackagesByBase(ctx, "foo_bar"))(t); len(ps) != 2 {
 		t.Errorf("PackagesByBase = %v; want two", ps)
