@@ -73,25 +73,25 @@ func Compilers(ctx context.Context, o Options) (t Toolchain, err error) {
 		}
 	}
 	if cc != "" {
-		m, err := macros(ctx, cc, cflags, "c", "#include <limits.h>\n")
+		m, err := macros(ctx, cc, cflags, "c", "#include <limits.h>\n"+features)
 		if err != nil {
 			return t, err
 		}
 		h.CStd = standardOf(m["__STDC_VERSION__"], cStandards)
 		libcOf(h, m)
 		archOf(h, m)
-		manners(h, m)
+		manners(h, m, cflags)
 		t.Baseline = baseline(m)
 	}
 	if cxx != "" {
-		m, err := macros(ctx, cxx, cxxflags, "c++", "#include <string>\n")
+		m, err := macros(ctx, cxx, cxxflags, "c++", "#include <string>\n"+features)
 		if err != nil {
 			return t, err
 		}
 		h.CXXStd = standardOf(m["__cplusplus"], cxxStandards)
 		libcOf(h, m)
 		archOf(h, m)
-		manners(h, m)
+		manners(h, m, cxxflags)
 		t.Baseline = baseline(m)
 		stdlibOf(ctx, h, m, cxx)
 	}
@@ -248,15 +248,51 @@ func libcOf(h *compat.Host, m map[string]string) {
 	}
 }
 
+// features defines for clang what gcc defines by itself.
+const features = `
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#if __has_feature(hwaddress_sanitizer)
+#define __SANITIZE_HWADDRESS__ 1
+#endif
+#if __has_feature(memory_sanitizer)
+#define __SANITIZE_MEMORY__ 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+`
+
+// sanitizesUndefined says whether flags ask for the sanitizer that gcc tells
+// nobody of.
+func sanitizesUndefined(flags []string) (yes bool) {
+	for _, f := range flags {
+		if list, ok := strings.CutPrefix(f, "-fsanitize="); ok {
+			yes = yes || slices.Contains(strings.Split(list, ","), "undefined")
+		}
+		if list, ok := strings.CutPrefix(f, "-fno-sanitize="); ok {
+			off := strings.Split(list, ",")
+			yes = yes && !slices.Contains(off, "undefined") && !slices.Contains(off, "all")
+		}
+	}
+	return yes
+}
+
 // manners learns how the flags make the compiler compile.
-func manners(h *compat.Host, m map[string]string) {
+func manners(h *compat.Host, m map[string]string, flags []string) {
 	var sanitizers []string
 	for _, s := range []struct{ macro, name string }{
-		{"__SANITIZE_ADDRESS__", "address"}, {"__SANITIZE_HWADDRESS__", "hwaddress"}, {"__SANITIZE_THREAD__", "thread"},
+		{"__SANITIZE_ADDRESS__", "address"}, {"__SANITIZE_HWADDRESS__", "hwaddress"}, {"__SANITIZE_MEMORY__", "memory"}, {"__SANITIZE_THREAD__", "thread"},
 	} {
 		if _, ok := m[s.macro]; ok {
 			sanitizers = append(sanitizers, s.name)
 		}
+	}
+	if sanitizesUndefined(flags) {
+		sanitizers = append(sanitizers, "undefined")
 	}
 	if len(sanitizers) > 0 {
 		h.Sanitizers = sanitizers

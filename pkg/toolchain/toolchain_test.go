@@ -1,6 +1,7 @@
 package toolchain_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/clydepm/clyde-registry/internal/toolchaintest"
@@ -32,5 +33,32 @@ func TestToolchainsDetect(t *testing.T) {
 	_, err = toolchain.Detect(t.Context(), toolchain.Options{CC: "no-such-compiler", Getenv: func(string) string { return "" }, CXX: "no-such-compiler"})
 	if e := clyde.AsError(err); e == nil || e.Code != "compiler_missing" {
 		t.Errorf("without a compiler: %v", err)
+	}
+}
+
+// Every compiler says what its sanitizers are, or the flags say it for it.
+func TestToolchainsSanitizers(t *testing.T) {
+	t.Parallel()
+	toolchaintest.Need(t)
+	for _, tt := range []struct{ cc, cxx, flags, want string }{
+		{"gcc", "g++", "", ""},
+		{"gcc", "g++", "-fsanitize=address", "address"},
+		{"gcc", "g++", "-fsanitize=thread", "thread"},
+		{"gcc", "g++", "-fsanitize=address,undefined", "address undefined"},
+		{"gcc", "g++", "-fsanitize=undefined -fno-sanitize=undefined", ""},
+		{"gcc", "g++", "-fsanitize=undefined -fno-sanitize=all", ""},
+		{"gcc", "g++", "-fno-sanitize=all -fsanitize=undefined", "undefined"},
+		{"gcc", "g++", "-fsanitize=undefined -fno-sanitize=vptr", "undefined"},
+		{"clang", "clang++", "", ""},
+		{"clang", "clang++", "-fsanitize=undefined,address", "address undefined"},
+		{"clang", "clang++", "-fsanitize=thread", "thread"},
+		{"clang", "clang++", "-fsanitize=memory", "memory"},
+	} {
+		h, err := toolchain.Detect(t.Context(), toolchain.Options{CC: tt.cc, CXX: tt.cxx, Getenv: func(name string) string {
+			return map[string]string{"CFLAGS": tt.flags, "CXXFLAGS": tt.flags}[name]
+		}})
+		if err != nil || strings.Join(h.Sanitizers, " ") != tt.want {
+			t.Errorf("%s %s: %q, %v; want %q", tt.cc, tt.flags, h.Sanitizers, err, tt.want)
+		}
 	}
 }

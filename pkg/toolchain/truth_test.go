@@ -111,6 +111,9 @@ func TestToolchainsAgreeWithRules(t *testing.T) {
 				v := compat.Match(h, compat.Want{Linkage: linkage, BuildType: "Release"}, []compat.Candidate{{Digest: "sha256:x", Facts: facts}})[0]
 				out, err := user.link(t, dir, prefix)
 				runs := err == nil
+				if user.name == lib.name && !v.Fits() {
+					t.Errorf("%s (%s) does not fit who built it: %+v", lib.name, linkage, v)
+				}
 				if v.Fits() {
 					fits++
 					if !runs {
