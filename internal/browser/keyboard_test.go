@@ -114,6 +114,7 @@ func (w *world) keyboardAlone(t *testing.T) {
 	p.keys("Enter")
 	p.until("the address has #main", func() bool { return strings.HasSuffix(p.address(), "#main") })
 	p.keys("Tab")
+	p.until("something has the focus", func() bool { return p.focus("").What != "" })
 	if at := p.focus(""); !at.Main {
 		t.Errorf("after the link to the content, Tab goes to %s", at.What)
 	}

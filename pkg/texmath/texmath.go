@@ -62,7 +62,7 @@ type parser struct {
 type atom struct {
 	ml       string
 	limits   bool // scripts stand above and below
-	function bool // a word like sin: a little room follows
+	function bool // a word like sin, with a little room around it
 }
 
 func (p *parser) wrong(format string, args ...any) error {
@@ -139,6 +139,9 @@ func (p *parser) list(stop string) (string, error) {
 		a, err := p.scripted()
 		if err != nil {
 			return "", err
+		}
+		if a.function && b.Len() > 0 {
+			b.WriteString(`<mspace width="0.17em"></mspace>`)
 		}
 		b.WriteString(a.ml)
 		if a.function {

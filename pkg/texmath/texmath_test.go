@@ -41,7 +41,7 @@ func TestMathML(t *testing.T) {
 		{`\int_0^1`, true, `<msubsup><mo>∫</mo><mn>0</mn><mn>1</mn></msubsup>`},
 		{`\sin x`, false, `<mi>sin</mi><mspace width="0.17em"></mspace><mi>x</mi>`},
 		{`\log(n)`, false, `<mi>log</mi><mo stretchy="false">(</mo><mi>n</mi><mo stretchy="false">)</mo>`},
-		{`O(n \log n)`, false, `<mi>O</mi><mo stretchy="false">(</mo><mi>n</mi><mi>log</mi><mspace width="0.17em"></mspace><mi>n</mi><mo stretchy="false">)</mo>`},
+		{`O(n \log n)`, false, `<mi>O</mi><mo stretchy="false">(</mo><mi>n</mi><mspace width="0.17em"></mspace><mi>log</mi><mspace width="0.17em"></mspace><mi>n</mi><mo stretchy="false">)</mo>`},
 		{`\mathbb{R}^n`, false, `<msup><mrow><mi>ℝ</mi></mrow><mi>n</mi></msup>`},
 		{`\mathbf{A1}`, false, `<mrow><mi>𝐀</mi><mn>𝟏</mn></mrow>`},
 		{`\mathrm{d}x`, false, `<mrow><mi mathvariant="normal">d</mi></mrow><mi>x</mi>`},
