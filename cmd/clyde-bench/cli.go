@@ -38,6 +38,18 @@ func cliFigures() (names []string) {
 	return names
 }
 
+// client builds the client, once, and returns where it is.
+func (b *bench) client(ctx context.Context) (string, error) {
+	program := filepath.Join(b.dir, "clyde")
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	if out, err := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", program}, clientBuild...), clientImport)...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build %s: %w\n%s", clientImport, err, out)
+	}
+	return program, nil
+}
+
 // cli measures whole processes of the client that choose the versions of a
 // project: from the start of the process to its end.
 func (b *bench) cli(ctx context.Context, addr string, requires map[string]string) error {
@@ -49,9 +61,9 @@ func (b *bench) cli(ctx context.Context, addr string, requires map[string]string
 	if err := os.MkdirAll(project, 0o700); err != nil {
 		return err
 	}
-	program := filepath.Join(dir, "clyde")
-	if out, err := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", program}, clientBuild...), clientImport)...).CombinedOutput(); err != nil {
-		return fmt.Errorf("go build %s: %w\n%s", clientImport, err, out)
+	program, err := b.client(ctx)
+	if err != nil {
+		return err
 	}
 	var manifest bytes.Buffer
 	manifest.WriteString("schema: 1\nname: \"@bench/app\"\nversion: \"1.0.0\"\ntype: application\nlanguage: c\nrequires:\n")

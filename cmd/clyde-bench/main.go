@@ -43,11 +43,12 @@ type sizes struct {
 	visible  int // pushes timed until they are found
 	graph    int // packages that require each other, with twenty versions each
 	runs     int // of the client, as a whole process
+	locked   int // packages of a lock file whose signatures are checked
 }
 
 var (
-	full  = sizes{rounds: 3, small: 100, blob: 500e6, packages: 100_000, queries: 2000, visible: 60, graph: 200, runs: 20}
-	quick = sizes{rounds: 1, small: 8, blob: 8e6, packages: 400, queries: 60, visible: 5, graph: 10, runs: 2}
+	full  = sizes{rounds: 3, small: 100, blob: 500e6, packages: 100_000, queries: 2000, visible: 60, graph: 200, runs: 20, locked: 100}
+	quick = sizes{rounds: 1, small: 8, blob: 8e6, packages: 400, queries: 60, visible: 5, graph: 10, runs: 2, locked: 5}
 )
 
 // bench is one run.
@@ -137,6 +138,7 @@ var groups = []struct {
 	{"graph", "200 packages of twenty versions that require each other: what fits together, over HTTP, and asked by the client as a whole process; then all of it rebuilt from storage", slices.Concat([]string{
 		"resolve_200_cold_ms", "resolve_200_p50_ms", "resolve_200_p95_ms", "resolve_200_p99_ms", "resolve_200_cpu_ms", "reindex_per_s",
 	}, cliFigures()), graph},
+	{"locked", "the signatures of a lock file of 100 packages, checked without a network by the client as a whole process", []string{lockedFigure}, locked},
 	{"search", "the engine in this process, one core, 20 hits and every facet", []string{
 		"search_3700_p50_ms", "search_3700_p95_ms", "search_3700_p99_ms", "search_3700_cpu_ms",
 		"search_100k_p50_ms", "search_100k_p95_ms", "search_100k_p99_ms", "search_100k_cpu_ms",
