@@ -64,3 +64,6 @@ const (
 
 // SigningPolicy is whose signatures the packages of a namespace must carry.
 type SigningPolicy = store.SigningPolicy
+
+// SignedList is what the owners of a namespace say of packages, signed by them.
+type SignedList = store.SignedList

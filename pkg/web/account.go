@@ -127,7 +127,8 @@ var notices = map[string]string{
 	"moderated": "Decided. It holds from the next request on.", "reported": "Reported. The administrators will look at it.",
 	"builds": "That holds for builds from now on; those that are attached stay.",
 	"keyed":  "The key counts from now on; every signature of the namespace was looked at again.", "unkeyed": "The key counts no longer; every signature of the namespace was looked at again.",
-	"denied": "Denied. The command line gets nothing.",
+	"unlisted": "The list is taken away. Who follows it is refused everything until they stop following it.",
+	"denied":   "Denied. The command line gets nothing.",
 }
 
 // mine is what every page of somebody's own needs.

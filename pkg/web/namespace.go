@@ -37,6 +37,7 @@ func (s *Web) namespaceRoutes() {
 	}
 	if s.o.Policies != nil {
 		forms["policy"] = settingsForm{do: s.setPolicy, recent: "changing the signing policy"}
+		forms["list/remove"] = settingsForm{do: s.dropList, recent: "taking a list away"}
 	}
 	for name, f := range forms {
 		s.mux.Handle("POST "+at+"/"+name, s.form(s.managedNamespace(s.settingsForm(name, f))))
@@ -85,6 +86,7 @@ type namespacePage struct {
 	Keys        []account.Key          // in force first
 	Policy      *account.SigningPolicy // nil: there are none
 	Sigstores   []string               // that a policy may rely on
+	List        *packageList           // nil: none is published
 	Trusting    bool                   // there is trusted publishing
 	Publishers  []publisherRow
 	Builds      account.BuildPolicy
@@ -157,6 +159,9 @@ func (s *Web) namespacePage(r request, p subject) (v namespacePage, err error) {
 		v.Policy = &row
 		for _, t := range s.o.Policies.Trusts().Sources() {
 			v.Sigstores = append(v.Sigstores, t.Name)
+		}
+		if v.List, err = s.packageList(ctx, ns); err != nil {
+			return v, err
 		}
 	}
 	if v.Trusting {

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/policy"
 )
 
 // keyring has the keys of one namespace, for those who manage it.
@@ -36,6 +38,46 @@ func (k *keyring) RevokeKey(_ context.Context, _ account.Principal, _, fingerpri
 	return nil
 }
 
+// rules has the signing policy and the list of one namespace, and keeps its own
+// idea of who may change them.
+type rules struct {
+	policy account.SigningPolicy
+	list   account.SignedList
+}
+
+func (k *rules) SigningPolicy(context.Context, string) (account.SigningPolicy, error) {
+	return k.policy, nil
+}
+
+func (k *rules) SetSigningPolicy(_ context.Context, by account.Principal, ns, text string, logNames bool) (account.SigningPolicy, error) {
+	if err := account.Authorize(by, account.Own, account.Resource{Repo: ns + "/*"}); err != nil {
+		return account.SigningPolicy{}, err
+	}
+	k.policy = account.SigningPolicy{Namespace: ns, Policy: text, LogNames: logNames, By: by.String(), At: time.Unix(0, 0)}
+	return k.policy, nil
+}
+
+func (k *rules) Trusts() *policy.Trusts { return nil }
+
+func (k *rules) PackageList(_ context.Context, ns string) (account.SignedList, *policy.List, error) {
+	if len(k.list.Document) == 0 {
+		return k.list, nil, clyde.Errorf(clyde.ErrNotFound, "@%s has published no list", ns)
+	}
+	l, err := policy.ParseList(k.list.Document)
+	return k.list, l, err
+}
+
+func (k *rules) DropPackageList(_ context.Context, by account.Principal, ns string) error {
+	if err := account.Authorize(by, account.Own, account.Resource{Repo: ns + "/*"}); err != nil {
+		return err
+	}
+	if _, _, err := k.PackageList(context.Background(), ns); err != nil {
+		return err
+	}
+	k.list = account.SignedList{Namespace: ns}
+	return nil
+}
+
 const namespaceAt = "/namespaces/acme/settings"
 
 // The settings of a namespace exist for who manages it; its forms need a recent
@@ -48,7 +90,7 @@ func TestNamespaceRights(t *testing.T) {
 		"grants": {"holder": {"eve"}, "role": {"owner"}}, "grants/revoke": {"kind": {"account"}, "holder": {"eve"}}, "invitations/cancel": {"id": {"x"}},
 		"transfers": {"kind": {"account"}, "to": {"eve"}}, "transfers/cancel": {"id": {"x"}},
 		"keys": {"name": {"k"}, "pem": {"-----BEGIN PUBLIC KEY-----"}}, "keys/revoke": {"fingerprint": {"x"}},
-		"builds": {"days": {"30"}, "rebuilders": {"eve"}},
+		"builds": {"days": {"30"}, "rebuilders": {"eve"}}, "policy": {"policy": {"x"}}, "list/remove": {},
 	}
 	for _, path := range []string{namespaceAt, "/namespaces/none/settings", namespaceAt + "/package?name=zlib"} {
 		if p := eve.get(path); p.status != 404 {
@@ -67,10 +109,50 @@ func TestNamespaceRights(t *testing.T) {
 		}
 	}
 	w.clock.pass(account.RecentFor + time.Second)
-	for _, form := range []string{"grants", "grants/revoke", "transfers", "keys", "keys/revoke", "builds"} {
+	for _, form := range []string{"grants", "grants/revoke", "transfers", "keys", "keys/revoke", "builds", "policy", "list/remove"} {
 		if p := ada.post(namespaceAt+"/"+form, forms[form]); !strings.HasPrefix(p.path, "/login?again=1") {
 			t.Errorf("%s without a recent sign in: %d %s", form, p.status, p.path)
 		}
+	}
+}
+
+// The list of packages is shown with what it says and until when, as its authors
+// wrote it and nothing more; its owners take it away, and others see no way to.
+func TestNamespaceList(t *testing.T) {
+	t.Parallel()
+	w, ada := newWorks(t)
+	bob := w.person("bob", false)
+	ada.want(namespaceAt+"/grants", url.Values{"holder": {"bob"}, "role": {"maintainer"}}, namespaceAt+"?done=invited")
+	_, id, _ := strings.Cut(bob.get("/account/namespaces").body, `action="/account/invitations/`)
+	id, _, _ = strings.Cut(id, `"`)
+	bob.want("/account/invitations/"+id, url.Values{"answer": {"accept"}}, "/account/namespaces?done=accepted")
+	const remove = `action="` + namespaceAt + `/list/remove"`
+	if p := ada.get(namespaceAt); !strings.Contains(p.body, "None is published.") || !strings.Contains(p.body, "clyde policy set-list @acme") || strings.Contains(p.body, remove) {
+		t.Errorf("without a list:\n%s", p.body)
+	}
+	if p := ada.post(namespaceAt+"/list/remove", url.Values{}); p.status != 404 {
+		t.Errorf("taking away what is not there: %d", p.status)
+	}
+	for expires, want := range map[time.Time]string{w.clock.now().Add(24 * time.Hour): "holds until", w.clock.now(): "ended"} {
+		w.rules.list = account.SignedList{Namespace: "acme", Version: 7, By: "ada", At: time.Unix(0, 0), Document: fmt.Appendf(nil,
+			"apiVersion: clyde.dev/v1\nkind: PackageList\nnamespace: acme\nversion: 7\nexpires: %s\ndefault: allow\ndeny: [{package: \"acme/lib\", reason: \"<b>stolen</b>\"}]\n", expires.UTC().Format(time.RFC3339))}
+		p := ada.get(namespaceAt)
+		for _, has := range []string{want, "Version 7", "It denies 1 and allows everything else.", "&lt;b&gt;stolen", remove} {
+			if !strings.Contains(p.body, has) {
+				t.Errorf("the list that ends %s is not shown with %q:\n%s", expires, has, p.body)
+			}
+		}
+	}
+	// A maintainer sees it; it is its owners' to take away.
+	if p := bob.get(namespaceAt); !strings.Contains(p.body, "Version 7") || strings.Contains(p.body, remove) {
+		t.Errorf("bob sees:\n%s", p.body)
+	}
+	if p := bob.post(namespaceAt+"/list/remove", url.Values{}); p.status != 403 {
+		t.Errorf("bob takes the list away: %d", p.status)
+	}
+	ada.want(namespaceAt+"/list/remove", url.Values{}, namespaceAt+"?done=unlisted")
+	if p := ada.get(namespaceAt); !strings.Contains(p.body, "None is published.") {
+		t.Error("the list is still shown")
 	}
 }
 

@@ -56,6 +56,7 @@ type town struct {
 	accounts *account.Accounts
 	db       *store.DB
 	clock    *clock
+	rules    *rules
 	shelf    *shelf
 	sso, hub *signintest.Provider
 }
@@ -85,7 +86,7 @@ func newTown(t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.shelf = newShelf()
+	w.shelf, w.rules = newShelf(), &rules{}
 	trusted, err := account.NewTrusted(account.TrustedOptions{
 		DB: w.db, Verifier: oidc.New(oidc.Options{Now: w.clock.now}), Audience: "registry.example.org", Now: w.clock.now, Issuers: []account.TrustedIssuer{
 			{Name: "github", URL: account.GitHubIssuer, Kind: account.KindGitHub}, {Name: "gitlab", URL: account.GitLabIssuer, Kind: account.KindGitLab},
@@ -98,7 +99,7 @@ func newTown(t *testing.T) *town {
 	moderator := &account.Moderator{DB: w.db, Now: w.clock.now, Changed: func(context.Context, string) error { return nil }}
 	reports := limits.New([]limits.Kind{{Name: "report", Rate: limits.Per(reportBurst, time.Hour)}}, w.clock.now)
 	pages, err := web.New(web.Options{
-		Trusted: trusted, Moderator: moderator, Keys: &keyring{}, Report: func(by account.Principal, _ string, h http.Header) error { return reports.Take(0, by.Login, h) },
+		Trusted: trusted, Moderator: moderator, Keys: &keyring{}, Policies: w.rules, Report: func(by account.Principal, _ string, h http.Header) error { return reports.Take(0, by.Login, h) },
 		Catalog: w.shelf, Auth: w.accounts.Authenticate, PublicURL: w.url, Host: "localhost", Now: w.clock.now, Accounts: w.accounts, SignIn: in, Passwords: true,
 	})
 	if err != nil {
