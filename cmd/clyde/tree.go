@@ -176,19 +176,21 @@ type treeJSON struct {
 	Sizes      *graph.Sizes      `json:"sizes,omitempty"`
 	Licenses   *graph.Licenses   `json:"licenses,omitempty"`
 	Duplicates []graph.Duplicate `json:"duplicates,omitempty"` // packages that seem to be one upstream
+	Collisions []graph.Collision `json:"collisions,omitempty"`
 }
 
 func newTree(a *app) *cobra.Command {
 	var d dependencyFlags
 	var depth int
-	var noDev, noBuild, ascii, sizes, licenses bool
+	var noDev, noBuild, ascii, sizes, licenses, collide bool
 	cmd := &cobra.Command{
 		Use:   "tree",
 		Short: "Show what the project needs, and what that needs",
 		Long: "Show what the project needs, and what that needs, from clyde.lock. What was shown once is not opened again and\n" +
 			"ends in (*). Without a lock file that fits, versions are chosen as clyde install would. Sizes are of source\n" +
 			"archives, and come from the index of the registries: of each package alone and with all that it needs, each\n" +
-			"once; packages that seem to be one upstream are then named too.",
+			"once; packages that seem to be one upstream are then named too. With --collisions the registry says which have\n" +
+			"one link name, shared library, symbol or header path, by what it measured of their builds.",
 		Example: "  clyde tree --licenses\n  clyde tree --sizes --no-dev --json",
 		Args:    wants(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -211,6 +213,14 @@ func newTree(a *app) *cobra.Command {
 					}
 				}
 			}
+			if collide {
+				if d.offline || d.frozen {
+					return usagef("--collisions asks the registry, which --offline and --frozen forbid")
+				}
+				if out.Collisions, err = a.collisions(cmd.Context(), g, lock); err != nil {
+					return err
+				}
+			}
 			if licenses {
 				all := g.Licenses(graph.Policy{})
 				out.Licenses = &all
@@ -231,6 +241,9 @@ func newTree(a *app) *cobra.Command {
 			for _, dup := range out.Duplicates {
 				a.say("%s %s and %s seem to be one: %s", a.paint(a.stderr, yellow, "note:"), dup.Packages[0], dup.Packages[1], clean(strings.Join(dup.Evidence, "; ")))
 			}
+			for _, c := range out.Collisions {
+				a.say("%s %s", a.paint(a.stderr, red, "collision:"), clean(c.Text))
+			}
 			if out.Licenses != nil {
 				for _, c := range out.Licenses.Conflicts {
 					a.say("%s %s (%s)", a.paint(a.stderr, red, "conflict:"), clean(c.Text), c.Source)
@@ -247,6 +260,7 @@ func newTree(a *app) *cobra.Command {
 	f.BoolVar(&noBuild, "no-build", false, "leave out what build_requires need")
 	f.BoolVar(&ascii, "ascii", false, "draw without line-drawing characters, as in a pipe")
 	f.BoolVar(&sizes, "sizes", false, "show how large each package is, alone and with what it needs")
+	f.BoolVar(&collide, "collisions", false, "ask the registry which packages get into each other's way when they are linked")
 	f.BoolVar(&licenses, "licenses", false, "show the licence of each package, and which exclude each other")
 	return cmd
 }
@@ -308,6 +322,40 @@ func (a *app) measure(ctx context.Context, g *graph.Graph, offline bool) error {
 		}
 	}
 	return nil
+}
+
+// collisions asks the registry what of the linked packages of g gets into each
+// other's way. It is told names and versions, and chooses none; packages that
+// are from elsewhere it does not know, and they are said to be left out.
+func (a *app) collisions(ctx context.Context, g *graph.Graph, lock *resolve.Lock) ([]graph.Collision, error) {
+	q := resolve.Query{Requires: map[string]resolve.Need{}, Lock: map[string]resolve.Pin{}, Overrides: map[string]string{}, Collisions: true}
+	for n, r := range lock.Overrides {
+		q.Overrides[n.String()] = r.String()
+	}
+	linked, elsewhere := g.Linked(), 0
+	for i := range g.Packages {
+		p := &g.Packages[i]
+		if _, bound := a.settings.Registries[p.Name.Namespace]; !linked[i] || bound || p.Local != "" || p.Git != "" {
+			if linked[i] {
+				elsewhere++
+			}
+			continue
+		}
+		n, v := p.Name.String(), p.Version.String()
+		q.Requires[n], q.Lock[n] = resolve.Need{Version: "=" + v}, resolve.Pin{Version: v}
+	}
+	if elsewhere > 0 {
+		a.say("note: %s from elsewhere left out of the comparison", plural(elsewhere, "package"))
+	}
+	if len(q.Requires) == 0 {
+		return nil, nil
+	}
+	c, err := a.api(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.Solve(ctx, q)
+	return answer.Collisions, err
 }
 
 // lockedGraph is a lock as JSON: the same form as clyde resolve.

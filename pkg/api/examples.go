@@ -178,7 +178,7 @@ func (s *server) replies() map[string]any {
 		"list-versions":             Releases{Items: []catalog.Release{listed}, Total: 1},
 		"get-version":               exampleRelease,
 		"resolve-range":             exampleRelease,
-		"resolve":                   Resolution(exampleAnswer),
+		"resolve":                   Resolution{Answer: exampleAnswer},
 		"list-problems": PackageProblems{Items: []catalog.Refusal{{
 			ID: 7, Tag: "1.3.2", Digest: exampleDigest, Reason: "the tag is 1.3.2 and package.yaml says version 1.3.1", Source: "harbor", Received: exampleTime,
 		}}},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/clydepm/clyde-registry/pkg/catalog"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 )
@@ -17,7 +18,7 @@ const resolvePath = base + "/resolve"
 type resolveQuery struct{ Body resolve.Query }
 
 // Resolution is one version of every package that is needed.
-type Resolution resolve.Answer
+type Resolution catalog.Resolution
 
 type resolveAnswer struct{ Body Resolution }
 

@@ -43,10 +43,6 @@ func (c *Catalog) Whole(ctx context.Context, p account.Principal, ref Ref) (Whol
 	if err != nil {
 		return Whole{}, err
 	}
-	if len(sol.Packages) > MaxWhole {
-		return Whole{}, clyde.Errorf(clyde.ErrTooLarge, "%s needs %d packages: the limit is %d", own, len(sol.Packages), MaxWhole).WithCode("graph_limit").
-			Fix("look at it on your machine: clyde licenses, clyde tree")
-	}
 	// The version itself is the root, not one of what it needs.
 	at := slices.IndexFunc(sol.Packages, func(q resolve.Package) bool { return q.Name == ref.Name })
 	if at < 0 {
@@ -61,19 +57,34 @@ func (c *Catalog) Whole(ctx context.Context, p account.Principal, ref Ref) (Whol
 		return Whole{}, err
 	}
 	g := graph.FromSolution(graph.Package{Name: root.Name, Version: root.Version, License: root.License, Size: root.Size, Provides: root.Provides}, sol)
-	room := maxSymbols
-	if err := c.measure(ctx, &g.Root, &room); err != nil {
+	if err := c.measureAll(ctx, g); err != nil {
 		return Whole{}, err
-	}
-	for i := range g.Packages {
-		if err := c.measure(ctx, &g.Packages[i], &room); err != nil {
-			return Whole{}, err
-		}
 	}
 	return Whole{
 		Packages: answer.Packages, Direct: answer.Dependencies,
 		Licenses: g.Licenses(graph.Policy{}), Sizes: g.Sizes(), Duplicates: g.Duplicates(), Collisions: g.Collisions(),
 	}, nil
+}
+
+// measureAll adds to the packages of g what the index does not hold. A root
+// without a version is a project, of which the registry knows nothing.
+func (c *Catalog) measureAll(ctx context.Context, g *graph.Graph) error {
+	if n := len(g.Packages); n > MaxWhole {
+		return clyde.Errorf(clyde.ErrTooLarge, "%s needs %d packages: the limit is %d", g.Root.Name, n, MaxWhole).WithCode("graph_limit").
+			Fix("look at it on your machine: clyde licenses, clyde tree")
+	}
+	room := maxSymbols
+	if !g.Root.Version.IsZero() {
+		if err := c.measure(ctx, &g.Root, &room); err != nil {
+			return err
+		}
+	}
+	for i := range g.Packages {
+		if err := c.measure(ctx, &g.Packages[i], &room); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measure adds to q what the index does not hold. Once as many symbols were

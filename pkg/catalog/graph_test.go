@@ -107,8 +107,20 @@ func TestWholeMeasured(t *testing.T) {
 	if diff := cmp.Diff([]string{"soname libz.so.1 [@aa/zlib @bb/inflate]", "symbol inflate [@aa/zlib @bb/inflate]"}, have); diff != "" {
 		t.Errorf("collisions (-want +got):\n%s", diff)
 	}
+	// The same of a project that nobody published, where it is asked for.
+	q := resolve.Query{Requires: map[string]resolve.Need{"@aa/zlib": {}, "@bb/inflate": {}}}
+	if got, err := w.Resolve(t.Context(), nobody, q); err != nil || got.Collisions != nil {
+		t.Errorf("collisions that were not asked for: %+v, %v", got.Collisions, err)
+	}
+	q.Collisions = true
+	if got, err := w.Resolve(t.Context(), nobody, q); err != nil || len(got.Collisions) != 2 || got.Collisions[1].Value != "inflate" {
+		t.Errorf("collisions of a project: %+v, %v", got.Collisions, err)
+	}
 	if _, err := w.SetAccess(t.Context(), admin, name("@bb/inflate"), true); err != nil {
 		t.Fatal(err)
+	}
+	if got, err := w.Resolve(t.Context(), nobody, q); err == nil {
+		t.Errorf("collisions with a private package are shown to nobody: %+v", got.Collisions)
 	}
 	if got, err := w.Whole(t.Context(), nobody, catalog.Ref{Name: name("@cc/app")}); err == nil {
 		t.Errorf("a graph with a private package is shown to nobody: %+v", got.Collisions)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
+	"github.com/clydepm/clyde-registry/pkg/graph"
 	"github.com/clydepm/clyde-registry/pkg/resolve"
 	"github.com/clydepm/clyde-registry/pkg/store"
 )
@@ -129,26 +130,37 @@ func (s visibleTo) Prepared(ctx context.Context, name clyde.Name) (*resolve.Vers
 // that p may see. What private packages hold, and what was withdrawn, is as if
 // it were not there. Requirements that exclude each other are an ErrConflict
 // error whose cause is a *resolve.Failure.
-func (c *Catalog) Resolve(ctx context.Context, p account.Principal, q resolve.Query) (resolve.Answer, error) {
+func (c *Catalog) Resolve(ctx context.Context, p account.Principal, q resolve.Query) (Resolution, error) {
 	req, err := q.Request()
 	if err != nil {
-		return resolve.Answer{}, err
+		return Resolution{}, err
 	}
 	sol, err := c.solve(ctx, p, req)
 	if err != nil {
-		return resolve.Answer{}, err
+		return Resolution{}, err
 	}
-	out, err := c.answer(ctx, p, sol)
-	if err != nil || q.Host == nil {
-		return out, err
+	answer, err := c.answer(ctx, p, sol)
+	if err != nil {
+		return Resolution{}, err
+	}
+	out := Resolution{Answer: answer}
+	if q.Collisions {
+		g := graph.FromSolution(graph.Package{Name: req.Name, Provides: req.Root.Provides}, sol)
+		if err := c.measureAll(ctx, g); err != nil {
+			return Resolution{}, err
+		}
+		out.Collisions = g.Collisions()
+	}
+	if q.Host == nil {
+		return out, nil
 	}
 	limited, cancel := context.WithTimeout(ctx, MaxResolveTime)
 	defer cancel()
-	if err := c.chooseBuilds(limited, p, q, sol, &out); err != nil {
+	if err := c.chooseBuilds(limited, p, q, sol, &out.Answer); err != nil {
 		if limited.Err() != nil {
 			err = tooLong(limited)
 		}
-		return resolve.Answer{}, err
+		return Resolution{}, err
 	}
 	return out, nil
 }

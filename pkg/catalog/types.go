@@ -91,6 +91,12 @@ type Dependency struct {
 	Known    bool   `json:"known" doc:"whether this registry has a package of that name which you may see"`
 }
 
+// Resolution is what a query resolves to.
+type Resolution struct {
+	resolve.Answer
+	Collisions []graph.Collision `json:"collisions,omitempty" doc:"where the query asks for them: packages that get into each other's way when they are linked, by what was measured of their builds and headers"`
+}
+
 // Whole is a version with everything that it needs: one version of each package,
 // as a project that requires it alone would get them today.
 type Whole struct {

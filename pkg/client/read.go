@@ -151,8 +151,8 @@ func (c *Client) Resolve(ctx context.Context, name clyde.Name, r clyde.Range) (R
 // Solve has the registry choose a version of every package that q needs, among
 // those that it has. Requirements that exclude each other are an ErrConflict
 // error whose cause is a *resolve.Failure.
-func (c *Client) Solve(ctx context.Context, q resolve.Query) (resolve.Answer, error) {
-	var out resolve.Answer
+func (c *Client) Solve(ctx context.Context, q resolve.Query) (Resolution, error) {
+	var out Resolution
 	err := c.call(ctx, http.MethodPost, "/resolve", q, &out, nil)
 	return out, err
 }

@@ -115,6 +115,12 @@ type DependentsQuery struct {
 	Limit      int // 0 is the server's default
 }
 
+// Resolution is what a query resolves to.
+type Resolution struct {
+	resolve.Answer
+	Collisions []graph.Collision `json:"collisions"` // where the query asks for them
+}
+
 // Whole is a version with everything that it needs.
 type Whole struct {
 	Packages   []resolve.PackageView `json:"packages"`

@@ -33,6 +33,7 @@ type Query struct {
 	NoBuild        bool                         `json:"no_build,omitempty" doc:"without build_requires"`
 	Host           *compat.Host                 `json:"host,omitempty" doc:"the machine that will build or link: the answer says which binary build of each package fits it; what is left out is not known, and a build that needs it does not fit"`
 	Want           *Wish                        `json:"want,omitempty" doc:"with host: what builds have to be besides"`
+	Collisions     bool                         `json:"collisions,omitempty" doc:"the answer also names packages that get into each other's way when they are linked; at most 2,000 packages"`
 }
 
 // Need is what is required of one package: in JSON a range, or an object where
