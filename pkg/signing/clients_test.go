@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,10 +148,11 @@ func TestClientsOursVerifiesCosign(t *testing.T) {
 		args   []string
 		format signing.Format
 	}{
-		"v2 legacy": {"v2", []string{"--tlog-upload=false"}, signing.FormatLegacySig},
-		"v2 bundle": {"v2", []string{"--tlog-upload=false", "--new-bundle-format"}, signing.FormatBundle},
-		"v3 bundle": {"v3", []string{"--signing-config", "signing.json"}, signing.FormatBundle},
-		"v3 legacy": {"v3", []string{"--new-bundle-format=false", "--use-signing-config=false", "--tlog-upload=false"}, signing.FormatLegacySig},
+		"v2 legacy":                             {"v2", []string{"--tlog-upload=false"}, signing.FormatLegacySig},
+		"v2 bundle":                             {"v2", []string{"--tlog-upload=false", "--new-bundle-format"}, signing.FormatBundle},
+		"v2 bundle, by a signing configuration": {"v2", []string{"--signing-config", "signing.json", "--new-bundle-format"}, signing.FormatBundle},
+		"v3 bundle":                             {"v3", []string{"--signing-config", "signing.json"}, signing.FormatBundle},
+		"v3 legacy":                             {"v3", []string{"--new-bundle-format=false", "--use-signing-config=false", "--tlog-upload=false"}, signing.FormatLegacySig},
 	}
 	for kind, referrers := range registries {
 		for name, tt := range tests {
@@ -159,7 +161,7 @@ func TestClientsOursVerifiesCosign(t *testing.T) {
 				c := needCosign(t, tt.major)
 				c.write(t, "team.key", pair.private)
 				c.write(t, "team.pub", pair.public)
-				if tt.major == "v3" {
+				if slices.Contains(tt.args, "signing.json") {
 					c.noServices(t)
 				}
 				r := newRegistry(t, referrers)

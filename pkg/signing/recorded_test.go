@@ -39,9 +39,7 @@ func makers(t *testing.T, s *sigstoretest.Stack, p pair) map[string]func(t *test
 			c.write(t, "signing.json", s.SigningConfig)
 			c.write(t, "team.key", p.private)
 			c.write(t, "scan.json", []byte(`{"result":"PASS"}`))
-			if major == "v3" {
-				c.run(t, "signing-config", "create", "--out", "none.json")
-			}
+			c.run(t, "signing-config", "create", "--out", "none.json")
 			c.run(t, append(append(args, "--allow-http-registry"), ref(r, sub))...)
 		}
 	}
@@ -61,6 +59,7 @@ func makers(t *testing.T, s *sigstoretest.Stack, p pair) map[string]func(t *test
 		},
 		"v2-key-legacy": byCosign("v2", "sign", "--key", "team.key", "--tlog-upload=false"),
 		"v2-key-bundle": byCosign("v2", "sign", "--key", "team.key", "--tlog-upload=false", "--new-bundle-format"),
+		"v2-key-config": byCosign("v2", "sign", "--key", "team.key", "--signing-config", "none.json", "--new-bundle-format"),
 		"v3-key-legacy": byCosign("v3", "sign", "--key", "team.key", "--new-bundle-format=false", "--use-signing-config=false", "--tlog-upload=false"),
 		"v3-key-bundle": byCosign("v3", "sign", "--key", "team.key", "--signing-config", "none.json"),
 		"v3-person":     byCosign("v3", append([]string{"sign"}, keyless...)...),
@@ -163,7 +162,7 @@ func TestRecorded(t *testing.T) {
 	ck(t, err)
 	a, err := signing.OpenArchive(recordedDir)
 	ck(t, err)
-	if len(rec.Made) < 11 {
+	if len(rec.Made) < 12 {
 		t.Errorf("%d recordings; want one of each way to sign", len(rec.Made))
 	}
 	for how, sub := range rec.Made {
