@@ -160,3 +160,19 @@ func TestCompression(t *testing.T) {
 		}
 	}
 }
+
+// What does not meet the policy of its namespace says so, once it is shown.
+func TestUnmetPolicyIsSaid(t *testing.T) {
+	t.Parallel()
+	const says = "Not signed as @acme asks."
+	for _, tt := range []struct {
+		policy, state string
+		want          bool
+	}{{"", "visible", false}, {"allow", "visible", false}, {"warn", "visible", true}, {"deny", "visible", true}, {"deny", "pending", false}} {
+		s := newShelf()
+		s.rels[0].Policy, s.rels[0].State = tt.policy, tt.state
+		if got := strings.Contains(get(t, newSite(t, s), "/packages/acme/zlib").Body.String(), says); got != tt.want {
+			t.Errorf("policy %q, %s: says so: %t; want %t", tt.policy, tt.state, got, tt.want)
+		}
+	}
+}

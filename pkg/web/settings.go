@@ -197,6 +197,7 @@ type settingsPage struct {
 	Invitations []account.Invitation
 	Offers      []account.Transfer
 
+	Guide      []install // ways to publish the next version
 	Issuers    []account.TrustedIssuer
 	Publishers []publisherRow
 
@@ -240,6 +241,7 @@ func (s *Web) settingsPage(w http.ResponseWriter, r request, p subject) (v setti
 		}
 		v.Publishers = s.publisherRows(ps)
 	}
+	v.Guide = s.publishing(p.name, v.Issuers)
 	if v.New {
 		return v, nil
 	}

@@ -105,6 +105,24 @@ func TestSettingsRights(t *testing.T) {
 	}
 }
 
+// The guide has the package, the registry and the formats in its commands, for
+// a package that is there and for one that is not yet.
+func TestPublishingGuide(t *testing.T) {
+	t.Parallel()
+	_, ada := newWorks(t)
+	for _, name := range []string{"zlib", "soon"} {
+		p := ada.get("/packages/acme/" + name + "/settings")
+		for _, want := range []string{
+			"clyde publish --registry http", "/acme/" + name + ":VERSION \\", "--artifact-type application/vnd.clyde.package.v1 \\", name + "/package.yaml:application/vnd.clyde.package.config.v1&#43;yaml",
+			"<summary>GitHub Actions</summary>", "id-token: write", "clyde trust add @acme/" + name + " --registry http",
+		} {
+			if !strings.Contains(p.body, want) {
+				t.Errorf("the guide of %s lacks %q", name, want)
+			}
+		}
+	}
+}
+
 // Every form of the page does what it says.
 func TestSettingsForms(t *testing.T) {
 	t.Parallel()
