@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -101,6 +102,9 @@ func (b *buildRun) run(ctx context.Context, dir string) (err error) {
 	if err := ps.Err("package.yaml"); err != nil {
 		return err
 	}
+	if err := knowsTraits(m, want); err != nil {
+		return err
+	}
 	traits := traitsOf(m, want)
 	if b.prefix != "" {
 		return b.finish(ctx, dir, b.prefix, packed, m, traits)
@@ -186,6 +190,22 @@ func (b *buildRun) make(ctx context.Context, dir string, packed *artifact.Packed
 		o.Project, o.Lock = p.dir, res.lock
 	}
 	return install.Make(ctx, store, o, install.Made{Packed: packed, Traits: traits, Shared: b.linkage == compat.Shared}, use)
+}
+
+// knowsTraits refuses a trait that the package does not have: the build would be
+// another than was asked for.
+func knowsTraits(m *clyde.Manifest, want compat.Want) error {
+	for _, name := range slices.Sorted(maps.Keys(want.Traits)) {
+		if slices.ContainsFunc(m.Traits, func(t clyde.Trait) bool { return t.Name == name }) {
+			continue
+		}
+		e := usagef("%s has no trait %s", m.Name, name)
+		if name == "shared" {
+			e = e.fix("--linkage shared builds a shared library")
+		}
+		return e.fix("declare it under traits in package.yaml, and publish a version that has it")
+	}
+	return nil
 }
 
 // traitsOf returns every trait with its value: the one asked for, else its
