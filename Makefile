@@ -24,7 +24,7 @@ REGISTRY   ?= http://127.0.0.1:8080
 TOKEN_FILE ?= data/admin-token
 DATA       ?= $(firstword $(wildcard ../shared/data/packages.jsonl) examples/packages.jsonl)
 
-.PHONY: help build run dev seed demo test test/clients test/toolchains test/postgres test/s3 test/deploy test/browser screenshots test/axe test/sigstore test/all sigstore bench fmt lint verify tools clean
+.PHONY: help build run dev seed demo test test/clients test/toolchains test/postgres test/s3 test/deploy test/browser screenshots test/axe test/sigstore test/all chaos sigstore bench fmt lint verify tools clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9/-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -91,6 +91,14 @@ test/s3: ## blobs in a bucket of a real S3 server (builds it once; needs the net
 
 test/all: test/clients test/toolchains test/postgres test/s3 test/deploy test/browser test/sigstore build ## what CI runs after make test
 	DEMO_EXIT=1 ./deploy/demo.sh
+	$(MAKE) chaos ROUNDS=5
+
+# How often chaos kills the server, and the seed it printed, to repeat it.
+ROUNDS ?= 100
+SEED   ?= 0
+
+chaos: build ## kill -9 the server ROUNDS times while it is used, and ask it for all it had promised
+	go run ./internal/devtools/chaos -rounds '$(ROUNDS)' -seed '$(SEED)' -server '$(CURDIR)/bin/clyde-registry'
 
 bench: ## side by side with plain distribution; one line a figure
 	go run ./cmd/clyde-bench

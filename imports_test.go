@@ -89,6 +89,7 @@ var layer = map[string]int{
 	"internal/registrytest":         22,
 	"internal/devtools/seed":        60,
 	"internal/devtools/dev":         60,
+	"internal/devtools/chaos":       60,
 	"internal/devtools/sigstore":    60,
 }
 
