@@ -83,7 +83,7 @@ func (w *world) start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := new(http.Client).Do(req)
 		if err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (w *world) start(ctx context.Context) error {
 	}
 	w.oci, err = artifact.NewClient(artifact.ClientOptions{
 		Host: w.addr, Plain: true, Transport: transport,
-		Credential: func(context.Context) (user, secret_ string, err error) { return "", secret, nil },
+		Credential: func(context.Context) (string, string, error) { return "", secret, nil },
 	})
 	return err
 }

@@ -153,16 +153,16 @@ func (s *search) asked() string {
 
 // where is every condition but that of one facet.
 func (s *search) where(but string) string {
-	out := s.sees
+	all := []string{s.sees}
 	for _, f := range s.filters {
 		if but == "" || f.facet != but {
-			out += " AND " + f.expression
+			all = append(all, f.expression)
 		}
 	}
 	if s.header != "" {
-		out += " AND " + s.asked()
+		all = append(all, s.asked())
 	}
-	return out
+	return strings.Join(all, " AND ")
 }
 
 // query is what Meilisearch searches for by itself.
