@@ -50,61 +50,73 @@ func (b *bench) client(ctx context.Context) (string, error) {
 	return program, nil
 }
 
+// project is a directory with a package.yaml, in which the client runs.
+type project struct {
+	dir, program, addr string
+}
+
+// project writes a package.yaml with these requirements.
+func (b *bench) project(ctx context.Context, name, addr string, requires map[string]string) (p project, err error) {
+	p = project{dir: filepath.Join(b.dir, name), addr: addr}
+	if p.program, err = b.client(ctx); err != nil {
+		return p, err
+	}
+	manifest := bytes.NewBufferString("schema: 1\nname: \"@bench/app\"\nversion: \"1.0.0\"\ntype: application\nlanguage: c\nrequires:\n")
+	for name, r := range requires {
+		fmt.Fprintf(manifest, "  %q: %q\n", name, r)
+	}
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return p, err
+	}
+	return p, os.WriteFile(filepath.Join(p.dir, "package.yaml"), manifest.Bytes(), 0o600)
+}
+
+// run runs the client, whose home is a directory beside the project's own, and
+// returns what it printed and how long it took as a whole process.
+func (p project) run(ctx context.Context, home string, args ...string) ([]byte, time.Duration, error) {
+	home = p.dir + "-" + home
+	cmd := exec.CommandContext(ctx, p.program, args...)
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), "CLYDE_REGISTRY=http://"+p.addr, "HOME="+home, "XDG_CACHE_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	start := time.Now()
+	out, err := cmd.Output()
+	took := time.Since(start)
+	if err != nil {
+		return nil, 0, fmt.Errorf("clyde %s: %w: %s", strings.Join(args, " "), err, &stderr)
+	}
+	return out, took, nil
+}
+
 // cli measures whole processes of the client that choose the versions of a
 // project: from the start of the process to its end.
 func (b *bench) cli(ctx context.Context, addr string, requires map[string]string) error {
 	if !b.wanted(cliFigures()) {
 		return nil
 	}
-	dir := filepath.Join(b.dir, "cli")
-	project := filepath.Join(dir, "project")
-	if err := os.MkdirAll(project, 0o700); err != nil {
-		return err
-	}
-	program, err := b.client(ctx)
+	p, err := b.project(ctx, "cli", addr, requires)
 	if err != nil {
 		return err
-	}
-	var manifest bytes.Buffer
-	manifest.WriteString("schema: 1\nname: \"@bench/app\"\nversion: \"1.0.0\"\ntype: application\nlanguage: c\nrequires:\n")
-	for name, r := range requires {
-		fmt.Fprintf(&manifest, "  %q: %q\n", name, r)
-	}
-	if err := os.WriteFile(filepath.Join(project, "package.yaml"), manifest.Bytes(), 0o600); err != nil {
-		return err
-	}
-	run := func(home string, args ...string) (time.Duration, error) {
-		cmd := exec.CommandContext(ctx, program, append([]string{"resolve"}, args...)...)
-		cmd.Dir = project
-		cmd.Env = append(os.Environ(), "CLYDE_REGISTRY=http://"+addr, "HOME="+home, "XDG_CACHE_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_DATA_HOME="+home)
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
-		start := time.Now()
-		out, err := cmd.Output()
-		took := time.Since(start)
-		if err != nil {
-			return 0, fmt.Errorf("clyde resolve: %w: %s", err, &stderr)
-		}
-		if n := bytes.Count(out, []byte("\n")); n < b.graph {
-			return 0, fmt.Errorf("clyde resolve chose %d packages of %d", n, b.graph)
-		}
-		return took, nil
 	}
 	for _, way := range cliWays {
 		times := make([]time.Duration, 0, b.runs)
 		for i := range b.runs {
-			home := filepath.Join(dir, "home-0")
+			home := "home-0"
 			if way.fresh {
-				home = filepath.Join(dir, fmt.Sprintf("home-%d", i))
+				home = fmt.Sprintf("home-%d", i)
 			}
-			took, err := run(home, way.args...)
+			out, took, err := p.run(ctx, home, append([]string{"resolve"}, way.args...)...)
 			if err != nil {
 				return err
 			}
+			if n := bytes.Count(out, []byte("\n")); n < b.graph {
+				return fmt.Errorf("clyde resolve chose %d packages of %d", n, b.graph)
+			}
 			times = append(times, took)
 		}
-		for _, p := range []int{50, 95} {
-			b.alone(fmt.Sprintf("cli_resolve_200_%s_p%d_ms", way.name, p), quantile(times, float64(p)/100))
+		for _, q := range []int{50, 95} {
+			b.alone(fmt.Sprintf("cli_resolve_200_%s_p%d_ms", way.name, q), quantile(times, float64(q)/100))
 		}
 	}
 	return nil

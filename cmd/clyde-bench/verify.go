@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -29,15 +28,6 @@ func locked(ctx context.Context, b *bench) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
-	dir := filepath.Join(b.dir, "verify")
-	project := filepath.Join(dir, "project")
-	if err := os.MkdirAll(project, 0o700); err != nil {
-		return err
-	}
-	program, err := b.client(ctx)
-	if err != nil {
-		return err
-	}
 	private, public, err := signing.GenerateKeyPair(nil)
 	if err != nil {
 		return err
@@ -53,7 +43,7 @@ func locked(ctx context.Context, b *bench) (err error) {
 		return err
 	}
 	cl := newClient(c)
-	manifest := bytes.NewBufferString("schema: 1\nname: \"@bench/app\"\nversion: \"1.0.0\"\ntype: application\nlanguage: c\nrequires:\n")
+	requires := map[string]string{}
 	for i := range b.locked {
 		p, err := pack("lock", i)
 		if err == nil {
@@ -72,37 +62,25 @@ func locked(ctx context.Context, b *bench) (err error) {
 		if _, err := signing.Sign(ctx, oc, oc, signer, sub, signing.SignOptions{}); err != nil {
 			return err
 		}
-		fmt.Fprintf(manifest, "  %q: \"*\"\n", p.name)
+		requires[p.name.String()] = "*"
 	}
 	policy := "apiVersion: clyde.dev/v1\nkind: VerificationPolicy\npolicies:\n  - name: lock\n    packages: [\"lock/*\"]\n" +
 		"    authorities:\n      - name: bench\n        key:\n          data: |\n            " + strings.ReplaceAll(strings.TrimSpace(string(public)), "\n", "\n            ") + "\n"
-	for name, data := range map[string][]byte{"package.yaml": manifest.Bytes(), "policy.yaml": []byte(policy)} {
-		if err := os.WriteFile(filepath.Join(project, name), data, 0o600); err != nil {
-			return err
-		}
+	p, err := b.project(ctx, "verify", c.Addr, requires)
+	if err != nil {
+		return err
 	}
-	run := func(args ...string) ([]byte, time.Duration, error) {
-		cmd := exec.CommandContext(ctx, program, args...)
-		cmd.Dir = project
-		cmd.Env = append(os.Environ(), "CLYDE_REGISTRY=http://"+c.Addr, "HOME="+dir, "XDG_CACHE_HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
-		start := time.Now()
-		out, err := cmd.Output()
-		took := time.Since(start)
-		if err != nil {
-			return nil, 0, fmt.Errorf("clyde %s: %w: %s", strings.Join(args, " "), err, &stderr)
-		}
-		return out, took, nil
+	if err := os.WriteFile(filepath.Join(p.dir, "policy.yaml"), []byte(policy), 0o600); err != nil {
+		return err
 	}
 	for _, args := range [][]string{{"update"}, {"trust", "fetch", "--lock", "--policy", "policy.yaml"}} {
-		if _, _, err := run(args...); err != nil {
+		if _, _, err := p.run(ctx, "home", args...); err != nil {
 			return err
 		}
 	}
 	times := make([]time.Duration, 0, b.runs)
 	for range b.runs {
-		out, took, err := run("verify", "--lock", "--policy", "policy.yaml", "--offline")
+		out, took, err := p.run(ctx, "home", "verify", "--lock", "--policy", "policy.yaml", "--offline")
 		if err != nil {
 			return err
 		}

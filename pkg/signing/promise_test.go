@@ -25,18 +25,7 @@ func TestLegacyPromiseOfLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		vc, err := e.VerificationContent()
-		if err != nil {
-			t.Fatal(err)
-		}
-		sc, err := e.SignatureContent()
-		if err != nil {
-			t.Fatal(err)
-		}
-		entries, err := e.TlogEntries()
-		if err != nil || len(entries) != 1 {
-			t.Fatal(entries, err)
-		}
+		vc, sc, entries := partsOf(t, e)
 		body, ok := entries[0].Body().(string)
 		if !ok {
 			t.Fatalf("the entry's body is %T", entries[0].Body())

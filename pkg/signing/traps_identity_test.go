@@ -14,6 +14,8 @@ import (
 	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/testing/ca"
+	"github.com/sigstore/sigstore-go/pkg/tlog"
+	"github.com/sigstore/sigstore-go/pkg/verify"
 
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
@@ -34,6 +36,25 @@ func virtual(t *testing.T) (*ca.VirtualSigstore, *Trust) {
 	return vs, &Trust{Name: "virtual", Hash: digest.FromString("virtual"), material: vs}
 }
 
+// partsOf takes a signature of the virtual sigstore apart: who, what, and its
+// one entry of the log.
+func partsOf(t *testing.T, e *ca.TestEntity) (verify.VerificationContent, verify.SignatureContent, []*tlog.Entry) {
+	t.Helper()
+	vc, err := e.VerificationContent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc, err := e.SignatureContent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := e.TlogEntries()
+	if err != nil || len(entries) != 1 {
+		t.Fatal(entries, err)
+	}
+	return vc, sc, entries
+}
+
 // certified is a bundle of who signed the fuzz subject, with a Rekor v2 entry
 // and a timestamp.
 func certified(t *testing.T, vs *ca.VirtualSigstore, who string) *protobundle.Bundle {
@@ -46,18 +67,7 @@ func certified(t *testing.T, vs *ca.VirtualSigstore, who string) *protobundle.Bu
 	if err != nil {
 		t.Fatal(err)
 	}
-	vc, err := e.VerificationContent()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sc, err := e.SignatureContent()
-	if err != nil {
-		t.Fatal(err)
-	}
-	entries, err := e.TlogEntries()
-	if err != nil {
-		t.Fatal(err)
-	}
+	vc, sc, entries := partsOf(t, e)
 	stamps, err := e.Timestamps()
 	if err != nil {
 		t.Fatal(err)
