@@ -18,7 +18,7 @@ var zlib = card.Card{
 
 // drawn draws a card and reads the picture again. With CLYDE_CARDS it keeps it
 // in that directory, to be looked at.
-func drawn(t *testing.T, name string, c card.Card) image.Image {
+func drawn(t *testing.T, name string, c card.Card) *image.RGBA {
 	t.Helper()
 	b, err := card.PNG(c)
 	if err != nil {
@@ -39,14 +39,18 @@ func drawn(t *testing.T, name string, c card.Card) image.Image {
 	if img.Bounds() != image.Rect(0, 0, card.Width, card.Height) {
 		t.Errorf("PNG(%s) is %v", name, img.Bounds())
 	}
-	return img
+	rgba, ok := img.(*image.RGBA)
+	if !ok {
+		t.Fatalf("PNG(%s) is a %T", name, img)
+	}
+	return rgba
 }
 
 // inked counts the pixels of a part that are not as the empty card has them.
-func inked(a, b image.Image, r image.Rectangle) (n int) {
+func inked(a, b *image.RGBA, r image.Rectangle) (n int) {
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		for x := r.Min.X; x < r.Max.X; x++ {
-			if a.At(x, y) != b.At(x, y) {
+			if a.RGBAAt(x, y) != b.RGBAAt(x, y) {
 				n++
 			}
 		}
