@@ -266,12 +266,21 @@ const features = `
 #endif
 `
 
+// sanitizersByName are those of gcc and clang that are not checks for undefined
+// behaviour; each of those has a name, too, and belongs to one run-time library.
+var sanitizersByName = []string{
+	"address", "kernel-address", "pointer-compare", "pointer-subtract", "hwaddress", "kernel-hwaddress", "thread", "leak", "memory", "kernel-memory",
+	"dataflow", "fuzzer", "fuzzer-no-link", "realtime", "safe-stack", "shadow-call-stack", "cfi", "kcfi", "numerical", "type",
+}
+
 // sanitizesUndefined says whether flags ask for the sanitizer that gcc tells
 // nobody of.
 func sanitizesUndefined(flags []string) (yes bool) {
 	for _, f := range flags {
 		if list, ok := strings.CutPrefix(f, "-fsanitize="); ok {
-			yes = yes || slices.Contains(strings.Split(list, ","), "undefined")
+			yes = yes || slices.ContainsFunc(strings.Split(list, ","), func(name string) bool {
+				return !slices.Contains(sanitizersByName, name) && !strings.HasPrefix(name, "cfi-")
+			})
 		}
 		if list, ok := strings.CutPrefix(f, "-fno-sanitize="); ok {
 			off := strings.Split(list, ",")

@@ -49,6 +49,8 @@ func TestToolchainsSanitizers(t *testing.T) {
 		{"gcc", "g++", "-fsanitize=undefined -fno-sanitize=all", ""},
 		{"gcc", "g++", "-fno-sanitize=all -fsanitize=undefined", "undefined"},
 		{"gcc", "g++", "-fsanitize=undefined -fno-sanitize=vptr", "undefined"},
+		{"gcc", "g++", "-fsanitize=signed-integer-overflow", "undefined"},
+		{"gcc", "g++", "-fsanitize=leak", ""},
 		{"clang", "clang++", "", ""},
 		{"clang", "clang++", "-fsanitize=undefined,address", "address undefined"},
 		{"clang", "clang++", "-fsanitize=thread", "thread"},
