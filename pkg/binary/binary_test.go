@@ -91,6 +91,14 @@ func TestToolchainsMeasureGCC(t *testing.T) {
 	if !slices.Contains(shared.Strong, "_ZNK5shape4areaEv") {
 		t.Errorf("strong: %v", shared.Strong)
 	}
+	// What a shared library hides, a program with the archive has all the same.
+	hidden := measure(t, build(t, "libhidden.so", "-shared", "-fPIC", "-fvisibility=hidden"))
+	if slices.Contains(hidden.Exports, "_ZNK5shape4areaEv") {
+		t.Errorf("exports of a library that hides them: %v", hidden.Exports)
+	}
+	if of := measure(t, build(t, "libhidden.a", "-fPIC", "-fvisibility=hidden")); !slices.Contains(of.Strong, "_ZNK5shape4areaEv") {
+		t.Errorf("strong symbols of an archive of the same: %v", of.Strong)
+	}
 	archive := measure(t, build(t, "libshape.a", "-fPIC"))
 	if archive.Kind != binary.Archive || archive.PIC == nil || !*archive.PIC || archive.StdlibABI != "cxx11" || archive.LTO != "" || archive.DebugInfo {
 		t.Errorf("an archive: %+v", archive)

@@ -82,7 +82,7 @@ func (m *meter) elf(r io.ReaderAt, size int64) error {
 	if err := m.sections(e, symbols); err != nil {
 		return err
 	}
-	return m.elfSymbols(symbols)
+	return m.elfSymbols(symbols, true)
 }
 
 func (m *meter) sections(e *elf.File, symbols []elf.Symbol) error {
@@ -161,10 +161,12 @@ func (m *meter) relocations(e *elf.File, s *elf.Section, symbols []elf.Symbol) e
 	return nil
 }
 
-func (m *meter) elfSymbols(symbols []elf.Symbol) error {
+// elfSymbols looks at symbols: of objects, all of which are linked into one
+// file, or of a finished file, which keeps to itself what is hidden.
+func (m *meter) elfSymbols(symbols []elf.Symbol, objects bool) error {
 	for _, s := range symbols {
-		bind := elf.ST_BIND(s.Info)
-		visible := bind != elf.STB_LOCAL && elf.ST_VISIBILITY(s.Other) != elf.STV_HIDDEN && elf.ST_VISIBILITY(s.Other) != elf.STV_INTERNAL
+		bind, hidden := elf.ST_BIND(s.Info), elf.ST_VISIBILITY(s.Other) == elf.STV_HIDDEN || elf.ST_VISIBILITY(s.Other) == elf.STV_INTERNAL
+		visible := bind != elf.STB_LOCAL && (objects || !hidden)
 		if err := m.symbol(s.Name, s.Section != elf.SHN_UNDEF, visible, bind == elf.STB_GLOBAL && s.Section != elf.SHN_COMMON); err != nil {
 			return err
 		}
@@ -211,7 +213,7 @@ func (m *meter) dynamic(e *elf.File) error {
 	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
 		return err
 	}
-	return m.elfSymbols(symbols)
+	return m.elfSymbols(symbols, false)
 }
 
 func (m *meter) needs(libs []string) error {

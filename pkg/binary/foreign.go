@@ -65,13 +65,15 @@ func (m *meter) machoFile(f *macho.File) error {
 	if f.Symtab == nil {
 		return nil
 	}
+	// What is private to a finished file is every object's in the making of it.
+	finished := f.Type != macho.TypeObj
 	const undefined, external, privateExternal, debugging, weak = 0x0e, 0x01, 0x10, 0xe0, 0x80 // mach-o/nlist.h; the last of n_desc
 	for _, s := range f.Symtab.Syms {
 		if s.Type&debugging != 0 {
 			continue
 		}
 		// Mach-O puts an underscore before every name.
-		err := m.symbol(strings.TrimPrefix(s.Name, "_"), s.Type&undefined != 0, s.Type&external != 0 && s.Type&privateExternal == 0, s.Desc&weak == 0)
+		err := m.symbol(strings.TrimPrefix(s.Name, "_"), s.Type&undefined != 0, s.Type&external != 0 && !(finished && s.Type&privateExternal != 0), s.Desc&weak == 0)
 		if err != nil {
 			return err
 		}
