@@ -20,8 +20,7 @@ func TestReportMembers(t *testing.T) {
 			return
 		}
 		seen[r] = true
-		for i := range r.NumField() {
-			f := r.Field(i)
+		for f := range r.Fields() {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if name != strings.ToLower(name) || name == "" {
 				t.Errorf("%s.%s is written as %q; want lower case and underscores", r, f.Name, name)
