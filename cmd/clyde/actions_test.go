@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -162,7 +163,10 @@ func (w *workflowRun) uses(s workflowStep, ctx map[string]string) map[string]str
 		w.ts.Fatalf("%s is pinned to nothing", s.Uses)
 	}
 	a := readAction(w.ts, name)
-	inner := map[string]string{"github.token": w.context["secrets.GITHUB_TOKEN"]}
+	inner := map[string]string{
+		"github.token":                    w.context["secrets.GITHUB_TOKEN"],
+		"github.event.repository.private": cmp.Or(w.context["github.event.repository.private"], "false"),
+	}
 	for k := range s.With {
 		if _, ok := a.Inputs[k]; !ok {
 			w.ts.Fatalf("%s has no input %q", name, k)
