@@ -111,12 +111,16 @@ func (w *world) keyboardAlone(t *testing.T) {
 	if at := p.focus(".skip"); !at.Matches || !at.Seen || !at.Inside {
 		t.Fatalf("the first stop is %+v; want the link to the content", at)
 	}
+	p.eval("window.fetched = []; (old => { window.fetch = (...a) => { fetched.push(String(a[0])); return old(...a) } })(fetch)", nil)
 	p.keys("Enter")
 	p.until("the address has #main", func() bool { return strings.HasSuffix(p.address(), "#main") })
 	p.keys("Tab")
 	p.until("something has the focus", func() bool { return p.focus("").What != "" })
 	if at := p.focus(""); !at.Main {
 		t.Errorf("after the link to the content, Tab goes to %s", at.What)
+	}
+	if asked := value[[]string](p, "fetched"); len(asked) > 0 {
+		t.Errorf("the link to the content asks for %v again, and what comes takes the focus away", asked)
 	}
 	p.toward(".cards a[href='/packages/acme/json']")
 	enter("opening the package")

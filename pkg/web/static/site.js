@@ -90,7 +90,7 @@ function names(input) {
 // live shows what a search finds while somebody types, filters and sorts. The
 // address is always that of what is shown.
 function live(input) {
-  let asked = null, typing = false
+  let asked = null, typing = false, shown = location.pathname + location.search
   const load = async (url, how, focus) => {
     asked?.abort()
     asked = new AbortController()
@@ -109,6 +109,7 @@ function live(input) {
       for (const h of $$('form.find input[type=hidden]', page)) input.form.append(document.adoptNode(h))
       if (how === 'push') history.pushState(null, '', url)
       if (how === 'replace') history.replaceState(null, '', url)
+      shown = location.pathname + location.search
       if (how === 'back') input.value = new URL(url, location).searchParams.get('q') ?? ''
       copying(next)
       const status = $('[role=status]', next)?.textContent
@@ -141,7 +142,12 @@ function live(input) {
     input.value = new URL(url, location).searchParams.get('q') ?? ''
     load(url, 'push', e.detail === 0 ? a.textContent : '').then(() => { if (a.closest('.pages')) scrollTo(0, 0) })
   })
-  addEventListener('popstate', () => load(location.pathname + location.search, 'back'))
+  // Browsers call it going through the history, too, when only the fragment
+  // changes: to the content, say, where the focus must stay.
+  addEventListener('popstate', () => {
+    const to = location.pathname + location.search
+    if (to === shown) asked?.abort(); else load(to, 'back')
+  })
   input.addEventListener('keydown', e => {
     if (e.key === 'ArrowDown') { const first = $('#found .card h3 a'); if (first) { first.focus(); e.preventDefault() } }
   })
