@@ -15,14 +15,12 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/clydepm/clyde-registry/pkg/artifact"
 	"github.com/clydepm/clyde-registry/pkg/client"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 )
 
-const (
-	namespace  = "chaos"
-	sourceType = "application/vnd.clyde.package.source.v1.tar+gzip"
-)
+const namespace = "chaos"
 
 // do does one thing, as chance has it.
 func (w *world) do(ctx context.Context, rng *rand.Rand, base, v string) {
@@ -88,7 +86,7 @@ func (w *world) put(ctx context.Context, name clyde.Name, v, content string) (cl
 	if err != nil {
 		return client.Release{}, err
 	}
-	return w.api.Publish(ctx, []byte(yaml), bytes.NewReader(archive), sourceType, "")
+	return w.api.Publish(ctx, []byte(yaml), bytes.NewReader(archive), artifact.TypeSourceGzip, "")
 }
 
 func (w *world) publish(ctx context.Context, name clyde.Name, v, content string) {
@@ -178,7 +176,7 @@ func (w *world) bytesOf(ctx context.Context, v version, r client.Release) error 
 	if got := digest.FromBytes(m); got.String() != v.digest {
 		return fmt.Errorf("the manifest is %s", got)
 	}
-	blob, err := w.oci.Blob(ctx, repoOf(v), ocispec.Descriptor{MediaType: sourceType, Digest: digest.Digest(r.SourceDigest), Size: r.SourceSize})
+	blob, err := w.oci.Blob(ctx, repoOf(v), ocispec.Descriptor{MediaType: artifact.TypeSourceGzip, Digest: digest.Digest(r.SourceDigest), Size: r.SourceSize})
 	if err != nil {
 		return err
 	}

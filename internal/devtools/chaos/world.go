@@ -45,7 +45,7 @@ type world struct {
 	mu     sync.Mutex
 	acked  []version
 	yanked map[string]bool // "name version"
-	counts map[string]int  // by what was done, "… failed" where there was no answer
+	counts map[string]int  // by what was done, "… without success" where it was refused or not answered
 	broken []string
 	fresh  int           // of acked, those of the round in hand begin here
 	down   time.Duration // from a kill until it was ready again, the longest
