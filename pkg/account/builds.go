@@ -82,8 +82,16 @@ func (a *Accounts) SetBuildPolicy(ctx context.Context, by Principal, p BuildPoli
 	if len(p.Rebuilders) > MaxRebuilders {
 		return clyde.Errorf(clyde.ErrInvalid, "%d rebuilders; the limit is %d", len(p.Rebuilders), MaxRebuilders).WithCode("rebuilder_invalid")
 	}
+	before, err := a.db.BuildPolicy(ctx, p.Namespace)
+	if err != nil {
+		return err
+	}
 	var ids []string
 	for _, r := range p.Rebuilders {
+		if slices.Contains(before.Rebuilders, r) { // which may be gone since
+			ids = append(ids, r)
+			continue
+		}
 		id, err := a.rebuilder(ctx, r)
 		if err != nil {
 			return err
@@ -92,10 +100,6 @@ func (a *Accounts) SetBuildPolicy(ctx context.Context, by Principal, p BuildPoli
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	before, err := a.db.BuildPolicy(ctx, p.Namespace)
-	if err != nil {
-		return err
-	}
 	row := store.BuildPolicy{Namespace: p.Namespace, Days: p.Days, Rebuilders: ids}
 	e := a.audit(by, "namespace.builds", "@"+p.Namespace)
 	e.Before, e.After = asJSON(policyFacts(before)), asJSON(policyFacts(row))
@@ -108,13 +112,14 @@ func policyFacts(p store.BuildPolicy) map[string]any {
 }
 
 // rebuilder returns the identity that a word of BuildPolicy.Rebuilders stands for.
+// A word that would let nobody in is refused.
 func (a *Accounts) rebuilder(ctx context.Context, word string) (string, error) {
-	if strings.Contains(word, ":") {
+	if kind, id, ok := strings.Cut(word, ":"); ok {
 		if !rebuilderRE.MatchString(word) {
 			return "", clyde.Errorf(clyde.ErrInvalid, "%.80q is no rebuilder", word).WithCode("rebuilder_invalid").
 				Fix("Give a login, publisher:ID of a trusted publisher, or token:ID of a token.")
 		}
-		return word, nil
+		return word, a.mayRebuild(ctx, kind, id)
 	}
 	who, err := a.db.AccountByLogin(ctx, word)
 	if errors.Is(err, clyde.ErrNotFound) {
@@ -122,6 +127,26 @@ func (a *Accounts) rebuilder(ctx context.Context, word string) (string, error) {
 			Fix("Give the login of somebody who has signed in here, publisher:ID of a trusted publisher, or token:ID of a token.")
 	}
 	return fmt.Sprint(accountIdentity, who.ID), err
+}
+
+// mayRebuild returns nil where builds can come from a trusted publisher or a
+// token of this ID.
+func (a *Accounts) mayRebuild(ctx context.Context, kind, id string) error {
+	var err error
+	if kind == "publisher" {
+		_, err = a.db.Publisher(ctx, id)
+	} else {
+		var t store.Token
+		if t, err = a.db.Token(ctx, id); err == nil && t.Account != 0 {
+			return clyde.Errorf(clyde.ErrInvalid, "the token %s is somebody's: what it attaches, its owner does", id).WithCode("rebuilder_invalid").
+				Fix("Give the login of its owner.")
+		}
+	}
+	if errors.Is(err, clyde.ErrNotFound) {
+		return clyde.Errorf(clyde.ErrInvalid, "there is no %s with the ID %s to rebuild", kind, id).WithCode("rebuilder_invalid").
+			Fix("Give the ID, not the name: the lists of tokens and of trusted publishers have it first.")
+	}
+	return err
 }
 
 // managesAll returns nil where by may manage all of a namespace that exists.

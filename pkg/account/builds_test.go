@@ -27,6 +27,13 @@ func TestBuildPolicy(t *testing.T) {
 	set := func(days int, rebuilders ...string) error {
 		return w.SetBuildPolicy(ctx, ada, account.BuildPolicy{Namespace: "ada", Days: days, Rebuilders: rebuilders})
 	}
+	ok(t, w.db.AddPublisher(ctx, store.Publisher{ID: "q3v5", Namespace: "ada"}, store.AuditEntry{}))
+	token := func(id string, owner int64) {
+		t.Helper()
+		ok(t, w.db.AddToken(ctx, store.Token{ID: id, Hash: []byte(id), Account: owner}, store.AuditEntry{}))
+	}
+	token("ci", 0)
+	token("bobs", bob.Account)
 	ok(t, set(30, "token:ci", "bob", "publisher:q3v5", "bob"))
 	if p, err = w.BuildPolicy(ctx, ada, "ada"); err != nil || p.Days != 30 || !slices.Equal(p.Rebuilders, []string{"bob", "publisher:q3v5", "token:ci"}) {
 		t.Errorf("%+v, %v", p, err)
@@ -38,19 +45,28 @@ func TestBuildPolicy(t *testing.T) {
 	var many []string
 	for i := range account.MaxRebuilders + 1 {
 		many = append(many, fmt.Sprint("token:", i))
+		token(fmt.Sprint(i), 0)
 	}
 	for code, err := range map[string]error{
 		"build_days":          set(account.MaxBuildDays + 1),
 		"rebuilder_invalid":   set(1, "nobody"),
 		"rebuilder_invalid ":  set(1, many...),
 		"rebuilder_invalid  ": set(1, "account:1"),
-		"grant_missing":       w.SetBuildPolicy(ctx, bob, account.BuildPolicy{Namespace: "ada", Days: 1}),
+		// What would let nobody in.
+		"rebuilder_invalid   ":   set(1, "token:none"),
+		"rebuilder_invalid    ":  set(1, "publisher:none"),
+		"rebuilder_invalid     ": set(1, "token:bobs"),
+		"grant_missing":          w.SetBuildPolicy(ctx, bob, account.BuildPolicy{Namespace: "ada", Days: 1}),
 	} {
 		refused(t, code, err, strings.TrimSpace(code))
 	}
 	_, err = w.BuildPolicy(ctx, bob, "ada")
 	refused(t, "to read", err, "grant_missing")
 	ok(t, set(account.MaxBuildDays, many[:account.MaxRebuilders]...))
+	// What was allowed and is gone since holds up nothing.
+	ok(t, set(account.MaxBuildDays, "publisher:q3v5"))
+	ok(t, w.db.RemovePublisher(ctx, "q3v5", store.AuditEntry{}))
+	ok(t, set(account.MaxBuildDays-1, "publisher:q3v5"))
 	ok(t, set(account.Always, "bob"))
 
 	_, err = w.AskTransfer(ctx, ada, "@ada/*", store.OwnerAccount, "bob")

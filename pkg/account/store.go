@@ -79,6 +79,7 @@ type Store interface {
 	TeamMembers(ctx context.Context, team int64) ([]store.Account, error)
 	Teams(ctx context.Context, org int64) ([]store.Team, error)
 	Token(ctx context.Context, id string) (store.Token, error)
+	Publisher(ctx context.Context, id string) (store.Publisher, error)
 	TokenByHash(ctx context.Context, hash []byte) (store.Token, error)
 	Tokens(ctx context.Context) ([]store.Token, error)
 	TokensOf(ctx context.Context, account int64) ([]store.Token, error)

@@ -11,6 +11,7 @@ import (
 	"github.com/clydepm/clyde-registry/pkg/account"
 	"github.com/clydepm/clyde-registry/pkg/clyde"
 	"github.com/clydepm/clyde-registry/pkg/policy"
+	"github.com/clydepm/clyde-registry/pkg/store"
 )
 
 // keyring has the keys of one namespace, for those who manage it.
@@ -171,6 +172,9 @@ func TestNamespaceForms(t *testing.T) {
 	p := ada.want(namespaceAt+"/keys/revoke", url.Values{"fingerprint": {"SHA256:release"}}, namespaceAt+"?done=unkeyed")
 	if !strings.Contains(p.body, "revoked 1 Jan 1970") || strings.Contains(p.body, namespaceAt+"/keys/revoke") {
 		t.Errorf("the key is not shown as revoked:\n%s", p.body)
+	}
+	if err := w.db.AddToken(t.Context(), store.Token{ID: "ci", Hash: []byte("ci")}, store.AuditEntry{}); err != nil {
+		t.Fatal(err)
 	}
 	ada.want(namespaceAt+"/builds", url.Values{"days": {"30"}, "rebuilders": {"eve\r\ntoken:ci"}}, namespaceAt+"?done=builds")
 	if p := ada.get(namespaceAt); !strings.Contains(p.body, `value="30"`) || !strings.Contains(p.body, ">eve\ntoken:ci</textarea>") {
